@@ -207,7 +207,7 @@ def key(number: int, codec: Codec[T], *, default: object = MISSING) -> T:
     metadata = {"key": _Key(number, codec)}  # type: ignore[arg-type]  # Codec is invariant
     if default is MISSING:
         return field(metadata=metadata)  # type: ignore[no-any-return]  # dataclasses.field
-    return field(default=default, metadata=metadata)
+    return field(default=default, metadata=metadata)  # type: ignore[return-value]  # dataclasses.field
 
 
 C = TypeVar("C")
@@ -266,7 +266,4 @@ class ArrayOf(Codec[C]):
 
 
 def _keys(kind: type) -> list[tuple[str, _Key, bool]]:
-    return [
-        (f.name, f.metadata["key"], f.default is not MISSING)
-        for f in fields(kind)  # type: ignore[arg-type]  # a record is a dataclass
-    ]
+    return [(f.name, f.metadata["key"], f.default is not MISSING) for f in fields(kind)]
