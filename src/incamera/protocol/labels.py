@@ -51,6 +51,10 @@ WRAP: Final = _derivation("wrap")
 REQUEST: Final = _derivation("request")
 # relay
 RELAY_CHALLENGE: Final = _derivation("relay")
+BLOB: Final = _derivation("blob")
+# gateway: who may open a topic
+PERMIT: Final = _derivation("open")
+INVITATION: Final = _derivation("invite")
 
 # signatures: external_aad of a Sig_structure
 ENTRY: Final = _signature("entry")
