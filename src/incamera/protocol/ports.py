@@ -40,7 +40,9 @@ class Sealer(Protocol):
     def new_kem_pair(self) -> KemPair:
         """Return a fresh X-Wing key pair."""
 
-    def seal(self, public: bytes, *, info: bytes, plaintext: bytes) -> bytes:
+    def seal(
+        self, public: bytes, *, info: bytes, plaintext: bytes | bytearray
+    ) -> bytes:
         """HPKE base mode (0x647a, 0x0001, 0x0002): enc || ciphertext."""
 
 

@@ -2,9 +2,11 @@
 """Key bytes that can be overwritten and never show up in text (spec/keys.md, section 2).
 
 Python's `bytes` cannot be cleared; a `bytearray` can.  A `Secret` owns one, refuses to
-be printed or pickled, and is wiped when its owner is done with it.
+be printed or pickled, and is wiped when its owner is done with it.  Where a library
+insists on returning `bytes`, `take` moves them into a `Secret` at once.
 """
 
+import ctypes
 import hmac
 from typing import NoReturn
 
@@ -51,3 +53,24 @@ class Secret:
 def wipe(buffer: bytearray) -> None:
     """Overwrite `buffer` in place with zeros."""
     buffer[:] = bytes(len(buffer))
+
+
+def take(data: bytes) -> Secret:
+    """Return `data` as a Secret and overwrite the original, an immutable object.
+
+    Only for the fresh result of a library call to which nobody else refers: HPKE, HMAC
+    and SHAKE have no form that writes into a buffer, and `bytes` stay in memory after
+    their release.
+    """
+    secret = Secret(bytearray(data))
+    erase(data)
+    return secret
+
+
+def erase(data: bytes) -> None:
+    """Overwrite a `bytes` object that nobody else refers to; see `take`.
+
+    Empty and one-byte objects are shared by the whole interpreter and left alone.
+    """
+    if len(data) > 1:
+        ctypes.memset(data, 0, len(data))  # type: ignore[arg-type]  # typed read-only
