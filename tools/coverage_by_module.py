@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Check that each protocol module is covered whole by its own test file.
+
+Coverage by the whole suite hides what no test looks at on purpose; so here
+tests/protocol/test_x.py alone must reach every branch of protocol/x.py.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).parents[1]
+PROTOCOL = TOP / "src" / "incamera" / "protocol"
+
+
+def covers(module: str) -> str:
+    """Return an empty text if the module is covered, else what is missing."""
+    test = TOP / "tests" / "protocol" / f"test_{module}.py"
+    if not test.exists():
+        return "has no test file"
+    name = f"incamera.protocol.{module}"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        str(test),
+    ]
+    cover = [f"--cov={name}", "--cov-branch", "--cov-report=term-missing"]
+    limits = ["--cov-fail-under=100"]
+    done = subprocess.run(
+        [*command, *cover, *limits],
+        cwd=TOP,
+        env={"PATH": "/usr/bin:/bin", "COVERAGE_FILE": f"/tmp/coverage.{module}"},  # noqa: S108  # one file per module, rewritten each time
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return "" if done.returncode == 0 else done.stdout[-800:]
+
+
+def main() -> None:
+    """Check the modules named as arguments, or all."""
+    names = sys.argv[1:] or sorted(path.stem for path in PROTOCOL.glob("[a-z]*.py"))
+    failed = []
+    for name in names:
+        missing = covers(name)
+        print(f"coverage: {name}: {missing or 'all'}", flush=True)
+        failed += [name] if missing else []
+    sys.exit(f"coverage: not whole: {', '.join(failed)}" if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
