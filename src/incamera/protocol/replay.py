@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which counters have been seen under one key (spec/media.md, section 5).
+
+A window in the manner of RFC 4303, section 3.4.3.  `check` comes before the frame is
+authenticated and `commit` after it, so that a forged counter can never push the window
+ahead of the sender.
+"""
+
+from typing import Final
+
+from incamera.errors import Code, PeerError
+
+WINDOW: Final = 1024
+"""Counters behind the highest that may still arrive: 20 s of audio, 17 s of video."""
+_MASK: Final = (1 << WINDOW) - 1
+
+
+class ReplayWindow:
+    """Remembers the highest counter and which of the `WINDOW` up to it were seen."""
+
+    __slots__ = ("_highest", "_seen")
+
+    def __init__(self) -> None:
+        self._highest = -1
+        self._seen = 0  # bit i: counter _highest - i has been seen
+
+    def check(self, counter: int) -> None:
+        """Raise PeerError(REPLAYED) if `counter` was seen or is behind the window."""
+        age = self._highest - counter
+        if age >= 0 and (age >= WINDOW or self._seen >> age & 1):
+            raise PeerError(Code.REPLAYED, "frame counter is not new")
+
+    def commit(self, counter: int) -> None:
+        """Remember an authenticated `counter` that `check` has let through."""
+        ahead = counter - self._highest
+        if ahead > 0:
+            # min() keeps a hostile member's jump by 2^63 from building a huge integer.
+            self._seen = (self._seen << min(ahead, WINDOW) | 1) & _MASK
+            self._highest = counter
+        else:
+            self._seen |= 1 << -ahead

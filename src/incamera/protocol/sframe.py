@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How one frame is sealed under one stream key (spec/media.md, section 4).
+
+SFrame (RFC 9605) with suite 0x0005, AES_256_GCM_SHA512_128, and no other: the suite is
+never negotiated.  One context holds one key for one KID and either seals or opens.  The
+AEAD does not commit to its key, so a KID selects exactly one key and nothing is ever
+tried.
+"""
+
+from hashlib import sha256
+from itertools import count
+from typing import Final, NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA512
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from incamera.errors import Code, PeerError, UsageError
+from incamera.protocol.replay import ReplayWindow
+from incamera.protocol.secret import Secret, wipe
+
+SUITE: Final = 0x0005
+TAG_BYTES: Final = 16
+MAX_COUNTER: Final = 2**64 - 1
+"""Highest counter and KID: eight bytes, all that the header has room for."""
+_KEY_BYTES: Final = 32
+_NONCE_BYTES: Final = 12
+_KEY_LABEL: Final = b"SFrame 1.0 Secret key "  # the blank at the end is the RFC's
+_SALT_LABEL: Final = b"SFrame 1.0 Secret salt "
+_EXTENDED: Final = 8  # the bit of each half byte that says "a length, not a value"
+
+
+class Header(NamedTuple):
+    """A parsed SFrame header: key id, counter and its size in bytes."""
+
+    kid: int
+    counter: int
+    size: int
+
+
+def encode_header(kid: int, counter: int) -> bytes:
+    """Return the one header of `kid` and `counter`, 1 to 17 bytes (RFC 9605, 4.3)."""
+    high, kid_bytes = _field(kid)
+    low, counter_bytes = _field(counter)
+    return bytes([high << 4 | low]) + kid_bytes + counter_bytes
+
+
+def parse_header(data: bytes) -> Header:
+    """Return the header that `data` starts with.
+
+    Raises PeerError(NOT_CANONICAL) if it is cut short or not of minimal length.
+    """
+    if not data:
+        raise PeerError(Code.NOT_CANONICAL, "no frame header")
+    kid, middle = _parse_field(data, data[0] >> 4, 1)
+    counter, size = _parse_field(data, data[0] & 15, middle)
+    return Header(kid, counter, size)
+
+
+def _field(value: int) -> tuple[int, bytes]:
+    """Return the half byte and the further bytes that stand for `value`."""
+    if value < _EXTENDED:
+        return value, b""
+    size = (value.bit_length() + 7) // 8
+    return _EXTENDED | size - 1, value.to_bytes(size, "big")
+
+
+def _parse_field(data: bytes, half: int, start: int) -> tuple[int, int]:
+    """Return the value that a half byte announces and where it ends."""
+    if half < _EXTENDED:
+        return half, start
+    end = start + half - _EXTENDED + 1
+    value = int.from_bytes(data[start:end], "big")
+    # One byte must be needed at all, several must not begin with zero.
+    smallest = _EXTENDED if half == _EXTENDED else 1 << 8 * (half - _EXTENDED)
+    if end > len(data) or value < smallest:
+        raise PeerError(Code.NOT_CANONICAL, "frame header is not minimal")
+    return value, end
+
+
+class _Context:
+    """One AEAD key and salt; `identity` is equal for equal (base key, KID) only."""
+
+    __slots__ = ("_aead", "_salt", "identity", "kid")
+
+    def __init__(self, base_key: Secret, kid: int) -> None:
+        """Derive key and salt (RFC 9605, 4.4.2); `base_key` stays the caller's to wipe.
+
+        The library's cipher object holds the key and clears it when it is freed.
+        """
+        key = _derive(base_key, label=_KEY_LABEL, kid=kid, size=_KEY_BYTES)
+        salt = _derive(base_key, label=_SALT_LABEL, kid=kid, size=_NONCE_BYTES)
+        self.kid = kid
+        self._aead = AESGCM(key)
+        self._salt = int.from_bytes(salt, "big")
+        self.identity = sha256(salt).digest()
+        wipe(key)
+        wipe(salt)
+
+
+def _derive(base_key: Secret, *, label: bytes, kid: int, size: int) -> bytearray:
+    info = label + kid.to_bytes(8, "big") + SUITE.to_bytes(2, "big")
+    out = bytearray(size)
+    kdf = HKDF(algorithm=SHA512(), length=size, salt=None, info=info)
+    kdf.derive_into(base_key.buffer, out)
+    return out
+
+
+class SealContext(_Context):
+    """Seals the frames of one stream; no (key, counter) is ever used twice."""
+
+    __slots__ = ("_counters", "_long", "_short")
+
+    def __init__(self, base_key: Secret, kid: int) -> None:
+        """Derive from `base_key`; the counter starts at 0, so do this once per key."""
+        super().__init__(base_key, kid)
+        # next() on a count is a single step of the interpreter: no two callers, not
+        # even two threads, draw the same number.
+        self._counters = count()
+        self._short = tuple(encode_header(kid, counter) for counter in range(_EXTENDED))
+        # headers up to the counter, by the counter's size in bytes
+        self._long = tuple(
+            encode_header(kid, 1 << 8 * size - 1)[:-size] if size else b""
+            for size in range(9)
+        )
+
+    def seal(self, plaintext: bytes, *, metadata: bytes) -> bytes:
+        """Return header || ciphertext || tag under the next counter.
+
+        `metadata` is authenticated but not sent.  Raises UsageError(COUNTER_EXHAUSTED)
+        when all counters of this key are used.
+        """
+        counter = next(self._counters)
+        if counter > MAX_COUNTER:
+            raise UsageError(Code.COUNTER_EXHAUSTED, "all counters of a key are used")
+        return self._seal(plaintext, counter=counter, metadata=metadata)
+
+    def _seal(self, plaintext: bytes, *, counter: int, metadata: bytes) -> bytes:
+        if counter < _EXTENDED:
+            header = self._short[counter]
+        else:
+            size = (counter.bit_length() + 7) >> 3
+            header = self._long[size] + counter.to_bytes(size, "big")
+        nonce = (self._salt ^ counter).to_bytes(_NONCE_BYTES, "big")
+        return header + self._aead.encrypt(nonce, plaintext, header + metadata)
+
+
+class OpenContext(_Context):
+    """Opens the frames of one stream, each once."""
+
+    __slots__ = ("_window",)
+
+    def __init__(self, base_key: Secret, kid: int) -> None:
+        """Derive from `base_key`; the window starts empty, so do this once per key."""
+        super().__init__(base_key, kid)
+        self._window = ReplayWindow()
+
+    def open(self, data: bytes, *, metadata: bytes) -> bytes:
+        """Return the plaintext of header || ciphertext || tag.
+
+        Raises PeerError: NOT_CANONICAL (header), MISSING_KEY (another KID), REPLAYED,
+        and BAD_BOX for whatever fails to authenticate.
+        """
+        header = parse_header(data)
+        if header.kid != self.kid:
+            raise PeerError(Code.MISSING_KEY, "frame is under another key")
+        return self.open_parsed(header, data, metadata=metadata)
+
+    def open_parsed(self, header: Header, data: bytes, *, metadata: bytes) -> bytes:
+        """Open `data`, of which `header` has been parsed and whose KID is ours."""
+        _, counter, size = header
+        self._window.check(counter)
+        nonce = (self._salt ^ counter).to_bytes(_NONCE_BYTES, "big")
+        try:
+            plain = self._aead.decrypt(nonce, data[size:], data[:size] + metadata)
+        except InvalidTag:  # also for a ciphertext too short to hold a tag
+            raise PeerError(Code.BAD_BOX, "frame does not authenticate") from None
+        self._window.commit(counter)
+        return plain
