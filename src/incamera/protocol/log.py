@@ -134,7 +134,7 @@ def verify_inclusion(
 
     Raises PeerError(BAD_PROOF) (RFC 9162, section 2.1.3.2).
     """
-    _require(0 <= index < size and _are_hashes(leaf, root, *path))
+    _require(0 <= index < size and _are_hashes(leaf, *path))
     node, position, last = leaf, index, size - 1
     for sibling in path:
         _require(last > 0)
@@ -158,36 +158,74 @@ def verify_consistency(
 ) -> None:
     """Check that the log of `new_size` begins with the log of `old_size`.
 
-    Raises PeerError(BAD_PROOF) (RFC 9162, section 2.1.4.2).
+    Raises PeerError(BAD_PROOF), also for an old log without leaves, which says nothing
+    (RFC 9162, section 2.1.4.2).
     """
-    _require(0 <= old_size <= new_size and _are_hashes(old_root, new_root, *path))
-    if old_size in (0, new_size):
-        expected = EMPTY_ROOT if old_size == 0 else new_root
-        _require(not path and old_root == expected)
+    _require(old_size > 0)
+    if old_size == new_size:
+        _require(not path and old_root == new_root)
         return
-    # An old tree that is one complete subtree is its own first node.
-    nodes = list(path) if old_size & (old_size - 1) else [old_root, *path]
-    _require(bool(nodes))
-    _walk_consistency(nodes, old_root, new_root, (old_size - 1, new_size - 1))
+    span = (0, old_size)
+    verify_subtree(old_root, new_root, path, span=span, size=new_size)
 
 
-def _walk_consistency(
-    nodes: list[bytes], old_root: bytes, new_root: bytes, lasts: tuple[int, int]
+def verify_subtree(
+    part: bytes,
+    root: bytes,
+    path: Sequence[bytes],
+    *,
+    span: tuple[int, int],
+    size: int,
 ) -> None:
-    position, last = lasts
-    while position & 1:
-        position, last = position >> 1, last >> 1
-    old = new = nodes[0]
-    for sibling in nodes[1:]:
-        _require(last > 0)
-        if position & 1 or position == last:
-            old, new = node_hash(sibling, old), node_hash(sibling, new)
-            while not position & 1 and position:
-                position, last = position >> 1, last >> 1
+    """Check that `part` is the root over the leaves of `span` in a log of `size`.
+
+    Raises PeerError(BAD_PROOF); a span that is no subtree is refused too.
+    """
+    start, end = span
+    _require(0 <= start <= end <= size and _are_hashes(*path))
+    if start == end:
+        _require(not path and part == EMPTY_ROOT)
+        return
+    # A subtree begins at a multiple of a power of two that is not below its size.
+    _require(start % (1 << (end - start - 1).bit_length()) == 0)
+    _Walk(start, end - 1, size - 1).check(part, root, list(path))
+
+
+class _Walk:
+    """Climbs from a part's last leaf; all three positions move up together."""
+
+    def __init__(self, first: int, last: int, end: int) -> None:
+        self.first, self.last, self.end = first, last, end
+
+    def up(self) -> None:
+        self.first, self.last, self.end = self.first >> 1, self.last >> 1, self.end >> 1
+
+    def check(self, part: bytes, root: bytes, path: list[bytes]) -> None:
+        edge = self.last == self.end
+        while self.first != self.last and (edge or self.last & 1):
+            self.up()
+        if self.first != self.last:
+            _require(bool(path))
+            old = new = path.pop(0)
+        else:
+            # The part is one complete subtree and so its own first node.
+            old = new = part
+        for sibling in path:
+            old, new = self.step(old, new, sibling)
+        _require(self.end == 0 and old == part and new == root)
+
+    def step(self, old: bytes, new: bytes, sibling: bytes) -> tuple[bytes, bytes]:
+        _require(self.end > 0)
+        if self.last & 1 or self.last == self.end:
+            if self.first < self.last:
+                old = node_hash(sibling, old)
+            new = node_hash(sibling, new)
+            while not self.last & 1 and self.last:
+                self.up()
         else:
             new = node_hash(new, sibling)
-        position, last = position >> 1, last >> 1
-    _require(last == 0 and old == old_root and new == new_root)
+        self.up()
+        return old, new
 
 
 def _are_hashes(*values: bytes) -> bool:
