@@ -10,13 +10,39 @@ from enum import IntEnum
 from hashlib import sha256
 from typing import Final
 
+from incamera.errors import Code, PeerError
 from incamera.protocol import labels
-from incamera.protocol.descriptor import Descriptor
+from incamera.protocol.checkpoint import MAX_NOTE, parse_note, verify_note
+from incamera.protocol.descriptor import (
+    Descriptor,
+    Numbered,
+    encode_descriptor,
+    ledger_id_of,
+)
+from incamera.protocol.encoding import MAX_ENTRY, encode, parse
 from incamera.protocol.ids import EntryId, Head, LedgerId, TopicId
-
+from incamera.protocol.log import MAX_PATH, leaf_hash, verify_inclusion
+from incamera.protocol.schema import (
+    ArrayOf,
+    As,
+    Embedded,
+    ListOf,
+    MapOf,
+    Nullable,
+    key,
+    octets,
+    record,
+    text,
+    uint,
+)
+from incamera.protocol.smt import MAP_PROOF, MapProof, verify_map
 
 EMPTY_HEAD: Final = Head(bytes(32))
 """Head of a topic before its first entry."""
+MAX_PROOF: Final = 32_768
+"""Bytes of a proof: 256 siblings, 63 hashes and a full note fit."""
+_MAX_LEAF: Final = 64
+_LEAF_VERSION: Final = 1
 
 
 class Strength(IntEnum):
@@ -39,52 +65,64 @@ class Confirmation(IntEnum):
     ANCHORED = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Record:
-    """An entry and the ledger time at which it was ordered: `[time-ms, bytes]`."""
+    """An entry and the ledger time (ms) at which it was ordered."""
 
-    time_ms: int
-    entry: bytes
+    time_ms: int = key(0, uint())
+    entry: bytes = key(1, octets(1, MAX_ENTRY))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Receipt:
-    """Where an entry was put: `[topic, entry, count, head, time-ms]`."""
+    """Where an entry was put: after it the topic has `count` entries and `head`."""
 
-    topic: TopicId
-    entry: EntryId
-    count: int
-    head: Head
-    time_ms: int
+    topic: TopicId = key(0, As(octets(32), TopicId))
+    entry: EntryId = key(1, As(octets(32), EntryId))
+    count: int = key(2, uint(minimum=1))
+    head: Head = key(3, As(octets(32), Head))
+    time_ms: int = key(4, uint())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
+class LogLeaf:
+    """One line of the log: ledger time (ms), map root and number of topics."""
+
+    time_ms: int = key(0, uint())
+    map_root: bytes = key(1, octets(32))
+    topics: int = key(2, uint())
+
+
+@record
 class CheckpointAttestation:
     """A signed checkpoint, its log's last leaf and the path between them."""
 
-    note: str
-    leaf: bytes
-    path: tuple[bytes, ...]
+    note: str = key(0, text(MAX_NOTE, 1))
+    leaf: LogLeaf = key(
+        1, Embedded(Numbered(_LEAF_VERSION, ArrayOf(LogLeaf)), _MAX_LEAF)
+    )
+    path: tuple[bytes, ...] = key(2, ListOf(octets(32), MAX_PATH))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MapProof:
-    """Siblings from the leaf to the root; for absence the other leaf found there."""
-
-    siblings: tuple[bytes, ...]
-    other: tuple[bytes, bytes] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Proof:
     """A topic's head and count (or absence: None and 0) with all that shows it."""
 
-    ledger: LedgerId
-    topic: TopicId
-    head: Head | None
-    count: int
-    map: MapProof
-    attestation: CheckpointAttestation
+    ledger: LedgerId = key(1, As(octets(32), LedgerId))
+    topic: TopicId = key(2, As(octets(32), TopicId))
+    head: Head | None = key(3, Nullable(As(octets(32), Head)))
+    count: int = key(4, uint())
+    map: MapProof = key(5, MAP_PROOF)
+    attestation: CheckpointAttestation = key(
+        6, Numbered(1, ArrayOf(CheckpointAttestation))
+    )
+
+
+RECORD: Final = ArrayOf(Record)
+RECEIPT: Final = ArrayOf(Receipt)
+ATTESTATION: Final = Numbered(1, ArrayOf(CheckpointAttestation))
+PROOF: Final = MapOf(Proof)
+_LEAF: Final = Numbered(_LEAF_VERSION, ArrayOf(LogLeaf))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +141,7 @@ class ProvenHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvenCheckpoint:
-    """What a verified attestation says."""
+    """What a verified attestation says; the time is the last leaf's, in ms."""
 
     size: int
     root: bytes
@@ -118,21 +156,54 @@ def fold_head(head: Head, entry: bytes, time_ms: int) -> Head:
     return Head(sha256(labels.HEAD + head + tail).digest())
 
 
+def map_value(head: Head, count: int) -> bytes:
+    """Return what the map holds for a topic: the count shows a cut-off tail."""
+    return head + count.to_bytes(8, "big")
+
+
+def encode_leaf(leaf: LogLeaf) -> bytes:
+    """Return the bytes of a log leaf."""
+    return encode(_LEAF.encode(leaf))
+
+
 def parse_proof(data: bytes) -> Proof:
     """Parse a proof; raises PeerError as every parser."""
-    raise NotImplementedError
+    return PROOF.decode(parse(data, MAX_PROOF))
 
 
 def encode_proof(proof: Proof) -> bytes:
     """Return the proof's bytes."""
-    raise NotImplementedError
+    return encode(PROOF.encode(proof))
 
 
 def verify_attestation(
     attestation: CheckpointAttestation, descriptor: Descriptor
 ) -> ProvenCheckpoint:
-    """Return what the checkpoint says; PeerError BAD_CHECKPOINT or BAD_PROOF."""
-    raise NotImplementedError
+    """Return what the checkpoint says under the ledger of `descriptor`.
+
+    Raises PeerError: WRONG_LEDGER, BAD_CHECKPOINT, or BAD_PROOF if the leaf is not the
+    log's last.
+    """
+    note, leaf = parse_note(attestation.note), attestation.leaf
+    ledger = ledger_id_of(encode_descriptor(descriptor))
+    signer = descriptor.genesis.checkpoint_key
+    checkpoint = verify_note(note, ledger=ledger, key=signer)
+    if (checkpoint.map_root, checkpoint.time_ms) != (leaf.map_root, leaf.time_ms):
+        raise PeerError(Code.BAD_CHECKPOINT, "checkpoint does not repeat its leaf")
+    verify_inclusion(
+        leaf_hash(encode_leaf(leaf)),
+        attestation.path,
+        index=checkpoint.size - 1,
+        size=checkpoint.size,
+        root=checkpoint.root,
+    )
+    return ProvenCheckpoint(
+        size=checkpoint.size,
+        root=checkpoint.root,
+        time_ms=leaf.time_ms,
+        map_root=leaf.map_root,
+        topics=leaf.topics,
+    )
 
 
 def verify_proof(
@@ -143,4 +214,20 @@ def verify_proof(
     `own`: the topic's subject also holds the checkpoint key, so the strength is SELF.
     Raises PeerError: WRONG_LEDGER, BAD_CHECKPOINT, BAD_PROOF.
     """
-    raise NotImplementedError
+    proven = verify_attestation(proof.attestation, descriptor)
+    if proof.ledger != ledger_id_of(encode_descriptor(descriptor)):
+        raise PeerError(Code.WRONG_LEDGER, "proof of another ledger")
+    if (proof.head is None) != (proof.count == 0):
+        raise PeerError(Code.BAD_PROOF, "head and count contradict each other")
+    value = None if proof.head is None else map_value(proof.head, proof.count)
+    verify_map(proven.map_root, proof.map, key=proof.topic, value=value)
+    return ProvenHead(
+        ledger=proof.ledger,
+        topic=proof.topic,
+        head=proof.head,
+        count=proof.count,
+        time_ms=proven.time_ms,
+        strength=Strength.SELF if own else Strength.HOST,
+        size=proven.size,
+        root=proven.root,
+    )
