@@ -5,9 +5,10 @@
 * A proof box holds a member's identity message under a key of the member's own; the
   group learns that key while the member is present.
 * A gate box is the leader's blob: for whoever has the meeting's link.
+* A request box is sealed to the leader's KEM key alone, for first contact.
 
-Each is AES-256-GCM under a key derived for its salt alone, so the nonce may be fixed
-or derived.  The caller draws the salt.
+The first three are AES-256-GCM under a key derived for their salt alone, so the nonce
+may be fixed or derived.  The caller draws the salt.
 """
 
 from dataclasses import dataclass
@@ -18,8 +19,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from incamera.errors import Code, PeerError
 from incamera.protocol import labels
-from incamera.protocol.encoding import MAX_MESSAGE
 from incamera.protocol.ids import EntryId, KeyId, MeetingId, VerifyKey
+from incamera.protocol.kem import SEAL_OVERHEAD, kem_key_hash, open_sealed
 from incamera.protocol.padding import SIZE_CLASSES, pad, unpad
 from incamera.protocol.schedule import (
     KEY_BYTES,
@@ -34,7 +35,7 @@ from incamera.protocol.secret import Secret, wipe
 from incamera.protocol.wraps import MAX_SLOT
 
 TAG_BYTES: Final = 16
-SEALED = octets(SIZE_CLASSES[0] + TAG_BYTES, MAX_MESSAGE)
+SEALED: Final = octets(SIZE_CLASSES[0] + TAG_BYTES, SIZE_CLASSES[-1] + TAG_BYTES)
 """Wire form of a ciphertext over a padded text."""
 _NONCE: Final = bytes(12)  # safe: the gate box's key is derived for its salt alone
 
@@ -69,9 +70,21 @@ class ProofBox:
     sealed: bytes = key(4, SEALED)
 
 
+@record
+class RequestBox:
+    """What a joiner tells the leader alone: its opening and its KEM keys."""
+
+    request: EntryId = key(1, As(octets(32), EntryId))
+    leader_key_hash: bytes = key(2, octets(32))
+    sealed: bytes = key(
+        3, octets(SEAL_OVERHEAD + SIZE_CLASSES[0], SEAL_OVERHEAD + SIZE_CLASSES[-1])
+    )
+
+
 GROUP_BOX: Final = MapOf(GroupBox)
 GATE_BOX: Final = MapOf(GateBox)
 PROOF_BOX: Final = MapOf(ProofBox)
+REQUEST_BOX: Final = MapOf(RequestBox)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +141,38 @@ def seal_gate(
 
 
 def open_gate(root: Secret, box: GateBox) -> bytes:
-    """Return what the leader left for those who have the link; raises as `open_group`."""
+    """Return what the leader left for link holders; raises as `open_group`."""
     box_key = gate_box_key(root, meeting=box.meeting, gate=box.gate, salt=box.salt)
     aad = labels.GATE_BOX + box.meeting + box.gate + box.salt
     return _open(_with_nonce(box_key), box.sealed, aad)
+
+
+def request_info(
+    meeting: MeetingId,
+    request: EntryId,
+    *,
+    leader: VerifyKey,
+    member: VerifyKey,
+    leader_kem_key: bytes,
+) -> bytes:
+    """Return HPKE's info of a request box.
+
+    It binds the request and not `prev_epoch`: a request outlives epochs.
+    """
+    ends = leader + member + kem_key_hash(leader_kem_key)
+    return labels.REQUEST + meeting + request + ends
+
+
+def open_request(seed: Secret, box: RequestBox, info: bytes) -> bytes:
+    """Return what a joiner sealed, padded, to the key of `seed`.
+
+    Raises PeerError: BAD_BOX, NOT_CANONICAL.
+    """
+    padded = open_sealed(seed, box.sealed, info)
+    try:
+        return unpad(padded)
+    finally:
+        padded.wipe()
 
 
 def _group_aad(context: GroupContext, slot: int, salt: bytes) -> bytes:

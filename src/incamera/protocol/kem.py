@@ -39,7 +39,7 @@ _FIELD: Final = 2**255 - 19
 
 
 def verify_kem_key(data: bytes) -> bytes:
-    """Return `data` if it is a well-formed X-Wing public key; PeerError(BAD_KEY) if not.
+    """Return `data` if it is an X-Wing public key; PeerError(BAD_KEY) if not.
 
     X25519 would take several encodings of one key and keys of low order; only the
     canonical encoding of a usable key is let in.

@@ -13,17 +13,22 @@ from typing import Final, TypeAlias
 
 from incamera.errors import Code, PeerError, UsageError
 from incamera.protocol import labels
-from incamera.protocol.box import GROUP_BOX, GroupBox, GroupContext, open_group
+from incamera.protocol.box import (
+    GROUP_BOX,
+    REQUEST_BOX,
+    GroupBox,
+    GroupContext,
+    RequestBox,
+    open_group,
+)
 from incamera.protocol.encoding import MAX_MESSAGE, MAX_UINT, Value, encode, parse
 from incamera.protocol.envelope import Signed, parse_signed, sign
 from incamera.protocol.ids import Kid, MeetingId, MessageId, VerifyKey
 from incamera.protocol.message_bodies import (
-    MAX_BATCH,
     TYPES,
     Body,
     EntryPush,
     MessageType,
-    RequestBox,
     WrapBatch,
     WrapOne,
     body_codec,
@@ -87,7 +92,6 @@ Unsigned: TypeAlias = WrapOne | WrapBatch | EntryPush | GroupBox | RequestBox
 _WRAP_ONE: Final = MapOf(WrapOne)
 _WRAP_BATCH: Final = MapOf(WrapBatch)
 _ENTRY_PUSH: Final = MapOf(EntryPush)
-_REQUEST_BOX: Final = MapOf(RequestBox)
 
 
 def sign_message(
@@ -142,8 +146,8 @@ def open_message(
 ) -> Message:
     """Return the verified message in a group box of the member with key `sender`.
 
-    `sender` is the key in slot `box.slot` of the roster of `context`.  Raises PeerError:
-    BAD_BOX, and as `parse_sealed_message` and `Message.verify`.
+    `sender` is the key in slot `box.slot` of the roster of `context`.  Raises
+    PeerError: BAD_BOX, and as `parse_sealed_message` and `Message.verify`.
     """
     message = parse_sealed_message(open_group(group, box, context))
     message.verify(sender, context.meeting)
@@ -152,7 +156,7 @@ def open_message(
 
 def parse_wrap_batch(data: bytes) -> WrapBatch:
     """Return a leader's batch of wraps, which only the relay receives."""
-    return _WRAP_BATCH.decode(parse(data, MAX_BATCH))
+    return _WRAP_BATCH.decode(parse(data, MAX_MESSAGE))
 
 
 def encode_unsigned(value: Unsigned) -> bytes:
@@ -238,7 +242,7 @@ def _parse_unsigned(value: Value) -> Incoming:
         case {1: _, 2: int(), 3: _, 4: _}:
             return GROUP_BOX.decode(value)
         case {1: _, 2: bytes(), 3: _}:
-            return _REQUEST_BOX.decode(value)
+            return REQUEST_BOX.decode(value)
         case {1: _, 2: list()}:
             return _WRAP_ONE.decode(value)
         case {1: _}:
@@ -255,5 +259,5 @@ _CODECS: Final[dict[type, Codec[Unsigned]]] = {
     WrapBatch: _WRAP_BATCH,  # type: ignore[dict-item]  # as above
     EntryPush: _ENTRY_PUSH,  # type: ignore[dict-item]  # as above
     GroupBox: GROUP_BOX,  # type: ignore[dict-item]  # as above
-    RequestBox: _REQUEST_BOX,  # type: ignore[dict-item]  # as above
+    RequestBox: REQUEST_BOX,  # type: ignore[dict-item]  # as above
 }

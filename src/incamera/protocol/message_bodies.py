@@ -8,7 +8,6 @@ keys change.  Class B messages are signed, then sealed to the group.
 from enum import IntEnum
 from typing import Final, TypeAlias
 
-from incamera.errors import Code, PeerError
 from incamera.protocol.encoding import MAX_ENTRY, Value
 from incamera.protocol.ids import EntryId, KeyId
 from incamera.protocol.kem import (
@@ -34,10 +33,8 @@ from incamera.protocol.schema import (
 )
 from incamera.protocol.wraps import MAX_SLOT, WRAP, Wrap
 
-MAX_WRAPS: Final = 3840
-"""Wraps in one batch: at most 68 bytes each, they fit into MAX_BATCH."""
-MAX_BATCH: Final = 262_144
-"""Bytes of one batch of wraps, which the relay takes apart."""
+MAX_WRAPS: Final = 960
+"""Wraps in one batch: at 68 bytes each they still fit into one message."""
 MAX_PROOF_KEYS: Final = 1024
 """Proof keys in one message: the members of our largest meeting."""
 MAX_OPENING: Final = 60_000
@@ -92,7 +89,7 @@ class DeclineReason(IntEnum):
 
 
 class ControlKind(IntEnum):
-    """What a control message asks or tells; 8 to 16 are free."""
+    """What a control message asks or tells; 9 to 16 are free."""
 
     RAISE_HAND = 1
     MUTE_REQUEST = 2
@@ -101,6 +98,7 @@ class ControlKind(IntEnum):
     KEY_FRAME = 5
     REACTION = 6
     BYE = 7
+    ASK_PROOF_KEYS = 8
 
 
 class Role(IntEnum):
@@ -147,7 +145,7 @@ class Switch:
 
 @record
 class WrapAsk:
-    """The sender lacks the wrap of a key; `step` is the lowest t that it still opens."""
+    """The sender lacks the wrap of a key; `step` is the lowest t it still opens."""
 
     key_id: KeyId = key(1, KEY_ID)
     kek_id: bytes = key(2, ID)
@@ -332,12 +330,3 @@ class EntryPush:
 
     entry: bytes = key(1, octets(1, MAX_ENTRY))
     time_ms: int | None = key(2, uint(), default=None)
-
-
-@record
-class RequestBox:
-    """What a joiner tells the leader alone: its opening and its KEM keys."""
-
-    request: EntryId = key(1, ENTRY_ID)
-    leader_key_hash: bytes = key(2, ID)
-    sealed: bytes = key(3, octets(SEAL_OVERHEAD + 256, SEAL_OVERHEAD + 64_000))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Key bytes that can be overwritten and never show up in text (spec/keys.md, section 2).
+"""Key bytes that can be overwritten and never show in text (spec/keys.md, section 2).
 
 Python's `bytes` cannot be cleared; a `bytearray` can.  A `Secret` owns one, refuses to
 be printed or pickled, and is wiped when its owner is done with it.  Where a library

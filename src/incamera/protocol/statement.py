@@ -35,19 +35,23 @@ from incamera.protocol.schema import (
     key,
     octets,
     record,
+    text,
     uint,
 )
 from incamera.protocol.signing import kid_of, verify_key
 
 STATEMENT_TYPE: Final = 60
-MAX_STATEMENT: Final = 512
-"""Bytes of a statement: all its fields are of fixed size but one count."""
+MIN_STATEMENT: Final = 100
+"""Bytes: longer than a commitment, so the two cannot be taken for each other."""
+MAX_STATEMENT: Final = 1024
 MAX_RECORDS: Final = 64
 """Entries of a user's topic inside an opening; a longer one is read from a mirror."""
 MAX_INFO: Final = 1280
 """Bytes of encoded user information: a name, a note and their CBOR heads."""
-MAX_PROOF: Final = 32_768
+MAX_PROOF: Final = 16_384
 """Bytes of a ledger proof and, apart, of a descriptor."""
+MAX_TEXT: Final = 1024
+"""Bytes of the meeting's info."""
 
 
 class Purpose(IntEnum):
@@ -160,9 +164,9 @@ class InfoOpening:
 
 @record
 class IdentityOpening:
-    """A statement, what opens the commitment to it, and the proof of the user's topic."""
+    """A statement, what opens its commitment, and the proof of the user's topic."""
 
-    statement: bytes = key(1, octets(1, MAX_STATEMENT))
+    statement: bytes = key(1, octets(MIN_STATEMENT, MAX_STATEMENT))
     nonce: bytes = key(2, ID)
     topic: TopicProof = key(3, MapOf(TopicProof))
     info: InfoOpening | None = key(4, ArrayOf(InfoOpening), default=None)
@@ -178,16 +182,24 @@ class JoinSecret:
 
 
 @record
-class GateSecret:
+class MeetingInfo:
+    """What opens a commitment to the meeting's info: r and the text."""
+
+    nonce: bytes = key(0, ID)
+    text: str = key(1, text(MAX_TEXT))
+
+
+@record
+class GateContent:
     """What the leader leaves for link holders: its opening, the meeting's info."""
 
-    opening: IdentityOpening = key(1, MapOf(IdentityOpening))
-    info: InfoOpening | None = key(2, ArrayOf(InfoOpening), default=None)
+    opening: bytes = key(1, octets(1, MAX_OPENING))
+    info: MeetingInfo | None = key(2, ArrayOf(MeetingInfo), default=None)
 
 
 _OPENING: Final = MapOf(IdentityOpening)
 _JOIN_SECRET: Final = MapOf(JoinSecret)
-_GATE_SECRET: Final = MapOf(GateSecret)
+_GATE_CONTENT: Final = MapOf(GateContent)
 
 
 def encode_opening(opening: IdentityOpening) -> bytes:
@@ -210,11 +222,11 @@ def parse_join_secret(data: bytes) -> JoinSecret:
     return _JOIN_SECRET.decode(parse(data, MAX_MESSAGE))
 
 
-def encode_gate_secret(secret: GateSecret) -> bytes:
+def encode_gate_content(content: GateContent) -> bytes:
     """Return the content of a gate box."""
-    return encode(_GATE_SECRET.encode(secret))
+    return encode(_GATE_CONTENT.encode(content))
 
 
-def parse_gate_secret(data: bytes) -> GateSecret:
+def parse_gate_content(data: bytes) -> GateContent:
     """Parse the content of a gate box; raises as `parse_opening`."""
-    return _GATE_SECRET.decode(parse(data, MAX_MESSAGE))
+    return _GATE_CONTENT.decode(parse(data, MAX_MESSAGE))

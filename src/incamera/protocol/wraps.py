@@ -131,7 +131,7 @@ class MemberKek:
         self._check(wrap, context)
         reached = self._reach(wrap.step)
         try:
-            seed = _open(reached, self.pair, context, wrap)
+            seed = _open(reached, wrap, pair=self.pair, context=context)
         except InvalidTag:
             reached.wipe()
             raise PeerError(Code.BAD_WRAP, "wrap does not open") from None
@@ -165,7 +165,7 @@ class MemberKek:
         return reached
 
 
-def _open(kek: Secret, pair: Pair, context: WrapContext, wrap: Wrap) -> Secret:  # noqa: PLR0913
+def _open(kek: Secret, wrap: Wrap, *, pair: Pair, context: WrapContext) -> Secret:
     seed = bytearray(KEY_BYTES)
     wrap_key = _wrap_key(kek, pair, context)
     try:
