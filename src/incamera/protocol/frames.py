@@ -12,24 +12,33 @@ the same last two bits arrives.
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from incamera.errors import Code, PeerError, UsageError
 from incamera.protocol.encoding import MAX_UINT
 from incamera.protocol.ids import MeetingId
 from incamera.protocol.secret import Secret
-from incamera.protocol.sframe import OpenContext, SealContext, parse_header  # noqa: F401
+from incamera.protocol.sframe import (
+    MAX_HEADER,
+    TAG_BYTES,
+    OpenContext,
+    SealContext,
+    parse_header,
+)
 
 MAX_SLOT: Final = 4095
 """Highest slot whose KID fits in two bytes; also the CDDL's largest roster."""
 MAX_FRAME: Final = 2**22
-"""Bytes of one frame on the wire: a 4K key frame takes less than 1 MiB."""
+"""Bytes of one frame: a 4K key frame takes less than 1 MiB."""
 MAX_DUMMY: Final = 255
-"""Bytes in front of the SFrame: its length is one byte of the metadata."""
+"""Bytes in front of the SFrame: their number is one byte of the metadata."""
+MAX_PROTECTED: Final = MAX_DUMMY + MAX_HEADER + MAX_FRAME + TAG_BYTES
+"""Bytes of one protected frame."""
 VP8_DELTA: Final = bytes.fromhex("11")
 """What stands in clear before a VP8 delta frame: packetisers read its lowest bit."""
 _VP8_KEY: Final = bytes.fromhex("1000009d012a")
 _VP8_KEY_SIZE: Final = 10
+_LENGTHS: Final = tuple(bytes([size]) for size in range(MAX_DUMMY + 1))
 
 
 class StreamKind(IntEnum):
@@ -104,17 +113,81 @@ def vp8_dummy_size(data: bytes) -> int:
     raise PeerError(Code.SCHEMA, "video frame has no known first bytes")
 
 
+def metadata_tail(meeting: MeetingId, stream: StreamId) -> bytes:
+    """Return the metadata behind the dummy: M[0:8] || u32 slot || u64 number.
+
+    The whole metadata is u8 len(dummy) || dummy || this.
+    """
+    return (
+        meeting[:8] + stream.slot.to_bytes(4, "big") + stream.number.to_bytes(8, "big")
+    )
+
+
+C = TypeVar("C", SealContext, OpenContext)
+
+
+@dataclass(frozen=True, slots=True)
+class _Live(Generic[C]):
+    """A key that is installed, with all that a frame under it needs."""
+
+    context: C
+    epoch: int
+    number: int
+    kind: StreamKind
+    tail: bytes
+
+
+class _Keys(Generic[C]):
+    """The installed keys by KID; none of them is ever installed twice."""
+
+    def __init__(self, make: type[C], meeting: MeetingId) -> None:
+        self.live: dict[int, _Live[C]] = {}
+        self._make: type[C] = make
+        self._meeting = meeting
+        # Identities of all keys so far, which are no secrets: 32 bytes per epoch.
+        self._used: set[bytes] = set()
+        self._wiped = False
+
+    def install(self, stream: StreamId, epoch: int, base_key: Secret) -> None:
+        kid = kid_of_stream(stream, epoch)
+        there = self.live.get(kid)
+        if self._wiped or (there is not None and epoch <= there.epoch):
+            raise UsageError(Code.WRONG_STATE, "this or a later epoch is installed")
+        context = self._make(base_key, kid)
+        if context.identity in self._used:
+            raise UsageError(Code.WRONG_STATE, "this key was installed before")
+        self._used.add(context.identity)
+        tail = metadata_tail(self._meeting, stream)
+        self.live[kid] = _Live(context, epoch, stream.number, stream.kind, tail)
+
+    def find(self, epoch: int) -> "_Live[C] | None":
+        return next((live for live in self.live.values() if live.epoch == epoch), None)
+
+    def drop_epoch(self, epoch: int) -> None:
+        self.live = {k: live for k, live in self.live.items() if live.epoch != epoch}
+
+    def drop_kind(self, kind: StreamKind) -> None:
+        self.live = {k: live for k, live in self.live.items() if live.kind != kind}
+
+    def wipe(self) -> None:
+        self._wiped = True
+        self.live = {}
+
+
 class StreamSender:
     """Protects the frames of one own stream."""
 
     def __init__(self, meeting: MeetingId, stream: StreamId) -> None:
         """Start without a key.  `stream.number` must be new in this meeting."""
-        raise NotImplementedError
+        self._stream = stream
+        self._keys = _Keys(SealContext, meeting)
+        self._active: _Live[SealContext] | None = None
+        self._earliest = 0  # the first epoch that can be switched to
 
     @property
     def epoch(self) -> int | None:
         """The epoch that protects at present; None if nothing can be protected."""
-        raise NotImplementedError
+        return None if self._active is None else self._active.epoch
 
     def install(self, epoch: int, base_key: Secret) -> None:
         """Make `epoch` ready to switch to; `base_key` stays the caller's to wipe.
@@ -123,7 +196,8 @@ class StreamSender:
         the epoch is installed, if a later one with these bits is, if this very key was
         ever installed here (its counters would repeat), or after `wipe`.
         """
-        raise NotImplementedError
+        self._keys.install(self._stream, epoch, base_key)
+        self._check_active()
 
     def switch(self, epoch: int) -> None:
         """Protect under `epoch` from now on.
@@ -131,21 +205,38 @@ class StreamSender:
         Raises UsageError: MISSING_KEY if it is not installed; WRONG_STATE if it is not
         later than the epoch in use, or below what the last `stop` asks for.
         """
-        raise NotImplementedError
+        live = self._keys.find(epoch)
+        if live is None:
+            raise UsageError(Code.MISSING_KEY, "epoch is not installed")
+        in_use = self._active
+        if epoch < self._earliest or (in_use is not None and epoch <= in_use.epoch):
+            raise UsageError(Code.WRONG_STATE, "keys never move back")
+        self._active = live
 
     def stop(self, *, until: int | None = None) -> None:
         """Protect nothing: a removal was seen, and the removed member holds our keys.
 
         `until` is the number of the first epoch without that member: only it and later
-        ones can be switched to.  Without it, only epochs later than all installed so
-        far.  The last call counts, so that a claim's epoch may be numbered lower than
-        the epoch it replaces.
+        ones can be switched to, and only ones later than the epoch in use.  Without it,
+        only epochs later than all installed so far.  The last call counts, for the
+        epoch of a claim may be numbered lower than the epoch it replaces.
         """
-        raise NotImplementedError
+        if until is None:
+            until = 1 + max((k.epoch for k in self._keys.live.values()), default=-1)
+        if self._active is not None:
+            until = max(until, self._active.epoch + 1)
+        self._active = None
+        self._earliest = until
 
     def uninstall(self, epoch: int) -> None:
         """Drop the key of `epoch`, if there is one; in use, nothing is protected."""
-        raise NotImplementedError
+        self._keys.drop_epoch(epoch)
+        self._check_active()
+
+    def _check_active(self) -> None:
+        """Stop if the key in use has just been dropped."""
+        if self._active is not None and self._active not in self._keys.live.values():
+            self._active = None
 
     def protect(self, frame: bytes, *, dummy: bytes = b"") -> bytes:
         """Return dummy || SFrame of `frame`; the dummy is authenticated.
@@ -153,11 +244,18 @@ class StreamSender:
         Raises UsageError: MISSING_KEY while there is no key to use (also after `stop`),
         TOO_LARGE, COUNTER_EXHAUSTED.
         """
-        raise NotImplementedError
+        live = self._active
+        if live is None:
+            raise UsageError(Code.MISSING_KEY, "no key to protect with")
+        if len(frame) > MAX_FRAME or len(dummy) > MAX_DUMMY:
+            raise UsageError(Code.TOO_LARGE, "frame or dummy is too large")
+        metadata = _LENGTHS[len(dummy)] + dummy + live.tail
+        return dummy + live.context.protect(frame, metadata=metadata)
 
     def wipe(self) -> None:
         """Drop all keys for good."""
-        raise NotImplementedError
+        self._keys.wipe()
+        self._active = None
 
 
 class StreamReceiver:
@@ -165,12 +263,14 @@ class StreamReceiver:
 
     def __init__(self, meeting: MeetingId, slot: int) -> None:
         """Start without streams and keys."""
-        raise NotImplementedError
+        self._slot = slot
+        self._keys = _Keys(OpenContext, meeting)
+        self._streams: dict[StreamKind, StreamId] = {}
 
     @property
     def numbers(self) -> tuple[int, ...]:
         """The announced streams, at most one per kind, in the order of kinds."""
-        raise NotImplementedError
+        return tuple(self._streams[kind].number for kind in sorted(self._streams))
 
     def announce(self, number: int) -> None:
         """Take note of a stream that the member's signed message announced.
@@ -178,20 +278,31 @@ class StreamReceiver:
         It replaces the stream of its kind and drops that one's keys; announcing again
         changes nothing.  Raises PeerError(OUT_OF_SEQUENCE) for an earlier generation.
         """
-        raise NotImplementedError
+        stream = StreamId(self._slot, number)
+        there = self._streams.get(stream.kind)
+        if there == stream:
+            return
+        if there is not None and number < there.number:
+            raise PeerError(Code.OUT_OF_SEQUENCE, "stream number was used before")
+        self._keys.drop_kind(stream.kind)
+        self._streams[stream.kind] = stream
 
     def install(self, epoch: int, number: int, base_key: Secret) -> None:
         """Open frames of stream `number` in `epoch`; `base_key` stays the caller's.
 
         Drops the epoch with the same last two bits.  Raises UsageError(WRONG_STATE) if
         the stream is not announced, the epoch is installed, a later one with these bits
-        is, or this very key was ever installed here (its frames could be replayed).
+        is, this very key was ever installed here (its frames could be replayed), or
+        after `wipe`.
         """
-        raise NotImplementedError
+        stream = StreamId(self._slot, number)
+        if self._streams.get(stream.kind) != stream:
+            raise UsageError(Code.WRONG_STATE, "stream is not announced")
+        self._keys.install(stream, epoch, base_key)
 
     def uninstall(self, epoch: int) -> None:
         """Drop the keys of `epoch` for all streams."""
-        raise NotImplementedError
+        self._keys.drop_epoch(epoch)
 
     def open(self, data: bytes, *, dummy: int = 0) -> Opened:
         """Return the frame in `data`, whose first `dummy` bytes stand in clear.
@@ -200,8 +311,23 @@ class StreamReceiver:
         WRONG_SENDER (KID of another slot), MISSING_KEY (no key for this KID: wait, it
         is no attack), REPLAYED, BAD_BOX (everything that fails to authenticate).
         """
-        raise NotImplementedError
+        if len(data) > MAX_PROTECTED:
+            raise PeerError(Code.TOO_LARGE, "frame is too large")
+        metadata = _LENGTHS[dummy] + data[:dummy]
+        sealed = data[dummy:]
+        kid, counter, size = parse_header(sealed)
+        live = self._keys.live.get(kid)
+        if live is None:
+            raise self._unknown(kid)
+        metadata += live.tail
+        frame = live.context.open_parsed(sealed, counter, size, metadata=metadata)
+        return tuple.__new__(Opened, (live.kind, live.number, live.epoch, frame))
+
+    def _unknown(self, kid: int) -> PeerError:
+        if kid >> 4 != self._slot:
+            return PeerError(Code.WRONG_SENDER, "frame names another member")
+        return PeerError(Code.MISSING_KEY, "no key for this frame")
 
     def wipe(self) -> None:
         """Drop all keys for good."""
-        raise NotImplementedError
+        self._keys.wipe()

@@ -33,9 +33,11 @@ class ReplayWindow:
     def commit(self, counter: int) -> None:
         """Remember an authenticated `counter` that `check` has let through."""
         ahead = counter - self._highest
-        if ahead > 0:
-            # min() keeps a hostile member's jump by 2^63 from building a huge integer.
-            self._seen = (self._seen << min(ahead, WINDOW) | 1) & _MASK
-            self._highest = counter
-        else:
+        if ahead <= 0:
             self._seen |= 1 << -ahead
+            return
+        if ahead < WINDOW:
+            self._seen = (self._seen << ahead | 1) & _MASK
+        else:  # a jump by 2^63 must not build a huge integer
+            self._seen = 1
+        self._highest = counter

@@ -22,6 +22,8 @@ from incamera.protocol.secret import Secret, wipe
 
 SUITE: Final = 0x0005
 TAG_BYTES: Final = 16
+MAX_HEADER: Final = 17
+"""Bytes of the longest header: one, and eight each for KID and counter."""
 MAX_COUNTER: Final = 2**64 - 1
 """Highest counter and KID: eight bytes, all that the header has room for."""
 _KEY_BYTES: Final = 32
@@ -31,12 +33,37 @@ _SALT_LABEL: Final = b"SFrame 1.0 Secret salt "
 _EXTENDED: Final = 8  # the bit of each half byte that says "a length, not a value"
 
 
-class Header(NamedTuple):
-    """A parsed SFrame header: key id, counter and its size in bytes."""
+class _Shape(NamedTuple):
+    """What the first byte says of a header."""
 
-    kid: int
+    size: int  # of the whole header
+    shift: int  # of the KID in the bytes after the first: 8 bits per counter byte
+    mask: int  # of the counter in them
+    kid: int  # the KID, if the first byte holds it, else 0
     counter: int
-    size: int
+    least_kid: int  # the least that needs so many bytes
+    least_counter: int
+
+
+def _shape(first: int) -> _Shape:
+    kid, counter = first >> 4, first & 15
+    kid_size, counter_size = max(kid - 7, 0), max(counter - 7, 0)
+    return _Shape(
+        size=1 + kid_size + counter_size,
+        shift=8 * counter_size,
+        mask=(1 << 8 * counter_size) - 1,
+        kid=0 if kid_size else kid,
+        counter=0 if counter_size else counter,
+        least_kid=_least(kid_size),
+        least_counter=_least(counter_size),
+    )
+
+
+def _least(size: int) -> int:
+    return (0, _EXTENDED)[size] if size < 2 else 1 << 8 * (size - 1)
+
+
+_SHAPES: Final = tuple(_shape(first) for first in range(256))
 
 
 def encode_header(kid: int, counter: int) -> bytes:
@@ -46,16 +73,21 @@ def encode_header(kid: int, counter: int) -> bytes:
     return bytes([high << 4 | low]) + kid_bytes + counter_bytes
 
 
-def parse_header(data: bytes) -> Header:
-    """Return the header that `data` starts with.
+def parse_header(data: bytes) -> tuple[int, int, int]:
+    """Return KID, counter and size of the header that `data` starts with.
 
     Raises PeerError(NOT_CANONICAL) if it is cut short or not of minimal length.
     """
     if not data:
         raise PeerError(Code.NOT_CANONICAL, "no frame header")
-    kid, middle = _parse_field(data, data[0] >> 4, 1)
-    counter, size = _parse_field(data, data[0] & 15, middle)
-    return Header(kid, counter, size)
+    # A table and no branches, as this runs once per frame.
+    size, shift, mask, kid, counter, least_kid, least_counter = _SHAPES[data[0]]
+    rest = int.from_bytes(data[1:size], "big")
+    kid += rest >> shift
+    counter += rest & mask
+    if size > len(data) or kid < least_kid or counter < least_counter:
+        raise PeerError(Code.NOT_CANONICAL, "frame header is not minimal")
+    return kid, counter, size
 
 
 def _field(value: int) -> tuple[int, bytes]:
@@ -64,19 +96,6 @@ def _field(value: int) -> tuple[int, bytes]:
         return value, b""
     size = (value.bit_length() + 7) // 8
     return _EXTENDED | size - 1, value.to_bytes(size, "big")
-
-
-def _parse_field(data: bytes, half: int, start: int) -> tuple[int, int]:
-    """Return the value that a half byte announces and where it ends."""
-    if half < _EXTENDED:
-        return half, start
-    end = start + half - _EXTENDED + 1
-    value = int.from_bytes(data[start:end], "big")
-    # One byte must be needed at all, several must not begin with zero.
-    smallest = _EXTENDED if half == _EXTENDED else 1 << 8 * (half - _EXTENDED)
-    if end > len(data) or value < smallest:
-        raise PeerError(Code.NOT_CANONICAL, "frame header is not minimal")
-    return value, end
 
 
 class _Context:
@@ -125,7 +144,7 @@ class SealContext(_Context):
             for size in range(9)
         )
 
-    def seal(self, plaintext: bytes, *, metadata: bytes) -> bytes:
+    def protect(self, plaintext: bytes, *, metadata: bytes) -> bytes:
         """Return header || ciphertext || tag under the next counter.
 
         `metadata` is authenticated but not sent.  Raises UsageError(COUNTER_EXHAUSTED)
@@ -134,9 +153,9 @@ class SealContext(_Context):
         counter = next(self._counters)
         if counter > MAX_COUNTER:
             raise UsageError(Code.COUNTER_EXHAUSTED, "all counters of a key are used")
-        return self._seal(plaintext, counter=counter, metadata=metadata)
+        return self._protect(plaintext, counter=counter, metadata=metadata)
 
-    def _seal(self, plaintext: bytes, *, counter: int, metadata: bytes) -> bytes:
+    def _protect(self, plaintext: bytes, *, counter: int, metadata: bytes) -> bytes:
         if counter < _EXTENDED:
             header = self._short[counter]
         else:
@@ -162,14 +181,15 @@ class OpenContext(_Context):
         Raises PeerError: NOT_CANONICAL (header), MISSING_KEY (another KID), REPLAYED,
         and BAD_BOX for whatever fails to authenticate.
         """
-        header = parse_header(data)
-        if header.kid != self.kid:
+        kid, counter, size = parse_header(data)
+        if kid != self.kid:
             raise PeerError(Code.MISSING_KEY, "frame is under another key")
-        return self.open_parsed(header, data, metadata=metadata)
+        return self.open_parsed(data, counter, size, metadata=metadata)
 
-    def open_parsed(self, header: Header, data: bytes, *, metadata: bytes) -> bytes:
-        """Open `data`, of which `header` has been parsed and whose KID is ours."""
-        _, counter, size = header
+    def open_parsed(
+        self, data: bytes, counter: int, size: int, *, metadata: bytes
+    ) -> bytes:
+        """Open `data` under our KID, whose header has this counter and size."""
         self._window.check(counter)
         nonce = (self._salt ^ counter).to_bytes(_NONCE_BYTES, "big")
         try:
