@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which key protects which frame of which stream (spec/media.md, sections 2 and 3).
+"""Which key protects which frame of which stream (spec/media.md, section 2).
 
 A member sends up to four streams, one per kind; each has its own base key in each
 epoch.  The KID on the wire says slot, kind and the epoch's last two bits.  The rest of
@@ -72,14 +72,12 @@ class StreamId:
 
 
 class Opened(NamedTuple):
-    """An authentic frame and the stream it belongs to.
-
-    A tuple and not a dataclass because one is made per frame: a quarter of the time.
-    """
+    """An authentic frame, its stream, and its counter: a gap is a lost frame."""
 
     kind: StreamKind
     number: int
     epoch: int
+    counter: int
     frame: bytes
 
 
@@ -321,7 +319,8 @@ class StreamReceiver:
             raise self._unknown(kid)
         metadata += live.tail
         frame = live.context.open_parsed(sealed, counter, size, metadata=metadata)
-        return tuple.__new__(Opened, (live.kind, live.number, live.epoch, frame))
+        found = (live.kind, live.number, live.epoch, counter, frame)
+        return tuple.__new__(Opened, found)  # half the time of Opened(...)
 
     def _unknown(self, kid: int) -> PeerError:
         if kid >> 4 != self._slot:
