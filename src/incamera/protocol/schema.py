@@ -165,7 +165,7 @@ class Embedded(Codec[T]):
     maximum: int
 
     def encode(self, value: T, /) -> Value:
-        return encode(self.inner.encode(value))
+        return octets(1, self.maximum).encode(encode(self.inner.encode(value)))
 
     def decode(self, value: Value, /) -> T:
         data = octets(1, self.maximum).decode(value)

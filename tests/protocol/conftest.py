@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixed keys, fixed entropy and published vectors for the tests of the core."""
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from incamera.errors import Code, IncameraError
+from incamera.node.ports import Ed25519Signer, HpkeSealer, SystemEntropy
+from incamera.protocol.secret import Secret
+
+PUBLISHED = Path(__file__).parents[1] / "published"
+
+
+@pytest.fixture(scope="session")
+def published() -> Callable[[str], Any]:
+    """Read a published vector file by its path below tests/published."""
+
+    def read(name: str) -> Any:
+        data = (PUBLISHED / name).read_bytes()
+        return json.loads(gzip.decompress(data) if name.endswith(".gz") else data)
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def secret() -> Callable[[int], Secret]:
+    """Make a secret of 32 equal bytes."""
+    return lambda byte: Secret(bytearray([byte]) * 32)
+
+
+@pytest.fixture(scope="session")
+def signer(secret: Callable[[int], Secret]) -> Callable[[int], Ed25519Signer]:
+    """Make a signer from a seed of 32 equal bytes."""
+    return lambda byte: Ed25519Signer(secret(byte))
+
+
+@pytest.fixture(scope="session")
+def sealer() -> HpkeSealer:
+    """Seal as in a real meeting."""
+    return HpkeSealer(SystemEntropy())
+
+
+@pytest.fixture
+def refused() -> Callable[..., Any]:
+    """`with refused(Code.X):` passes only if that very code is raised."""
+
+    def expect(code: Code) -> Any:
+        return pytest.raises(IncameraError, check=lambda error: error.code is code)
+
+    return expect
