@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,24 +16,25 @@ VALUES = st.recursive(
 )
 
 
-@given(VALUES)
-def test_values_round_trip(value):
+def outcome(data: bytes) -> Any:
+    """Return the value, or the code of the refusal."""
     try:
-        again = parse(encode(value))
-    except PeerError as error:  # deeper or longer than the profile allows
-        assert error.code in {Code.NOT_CANONICAL, Code.TOO_LARGE}
-    else:
-        assert again == value
+        return parse(data)
+    except PeerError as error:
+        return error.code
+
+
+@given(VALUES)
+def test_values_round_trip(value: Any) -> None:
+    found = outcome(encode(value))
+    # deeper or longer than the profile allows, or the same again
+    assert found in (Code.NOT_CANONICAL, Code.TOO_LARGE) or found == value
 
 
 @given(st.binary(max_size=64))
-def test_random_bytes_are_a_value_or_refused(data):
-    try:
-        value = parse(data)
-    except PeerError as error:
-        assert error.code is Code.NOT_CANONICAL
-    else:
-        assert encode(value) == data
+def test_random_bytes_are_a_value_or_refused(data: bytes) -> None:
+    found = outcome(data)
+    assert found is Code.NOT_CANONICAL or encode(found) == data
 
 
 @pytest.mark.parametrize(
@@ -66,12 +69,12 @@ def test_random_bytes_are_a_value_or_refused(data):
         "a1001c",  # reserved
     ],
 )
-def test_other_forms_are_refused(data, refused):
+def test_other_forms_are_refused(data: Any, refused: Any) -> None:
     with refused(Code.NOT_CANONICAL):
         parse(bytes.fromhex(data))
 
 
-def test_depth_is_bounded(refused):
+def test_depth_is_bounded(refused: Any) -> None:
     deep = b"\x81" * MAX_DEPTH + b"\x00"
     assert encode(parse(deep)) == deep
     with refused(Code.NOT_CANONICAL):
@@ -80,7 +83,7 @@ def test_depth_is_bounded(refused):
         parse(b"\xa1\x00" * MAX_DEPTH + b"\x80")
 
 
-def test_size_is_bounded(refused):
+def test_size_is_bounded(refused: Any) -> None:
     longest = encode(bytes(MAX_ENTRY - 3))
     assert len(longest) == MAX_ENTRY
     assert parse(longest) == bytes(MAX_ENTRY - 3)
@@ -88,17 +91,17 @@ def test_size_is_bounded(refused):
         parse(encode(bytes(MAX_ENTRY - 2)))
 
 
-def test_integers_at_their_bounds():
+def test_integers_at_their_bounds() -> None:
     assert parse(bytes.fromhex("1b001fffffffffffff")) == MAX_UINT
     assert parse(b"\x00") == 0
 
 
-def test_true_is_not_an_integer():
+def test_true_is_not_an_integer() -> None:
     assert parse(b"\xf5") is True
     assert encode(True) != encode(1)
 
 
-def _in_profile(value):
+def _in_profile(value: Any) -> Any:
     match value:
         case bool() | str() | None:
             return True
@@ -111,7 +114,7 @@ def _in_profile(value):
     return False
 
 
-def test_examples_of_rfc_8949(published):
+def test_examples_of_rfc_8949(published: Any) -> None:
     taken = 0
     for case in published("cbor/rfc8949-appendix_a.json"):
         data = bytes.fromhex(case["hex"])
@@ -125,7 +128,7 @@ def test_examples_of_rfc_8949(published):
     assert taken == 25
 
 
-def test_duplicate_keys_of_dag_cbor(published, refused):
+def test_duplicate_keys_of_dag_cbor(published: Any, refused: Any) -> None:
     for case in published("cbor/dag-cbor-duplicate-keys.json"):
         with refused(Code.NOT_CANONICAL):
             parse(bytes.fromhex(case["hex"]))

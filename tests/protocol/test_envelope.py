@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 from hashlib import sha256
+from typing import Any
 
 import cbor2
 import pytest
 
 from incamera.errors import Code, PeerError
 from incamera.protocol import labels
-from incamera.protocol.encoding import MAX_ENTRY, encode
+from incamera.protocol.encoding import MAX_ENTRY, Value, encode
 from incamera.protocol.envelope import (
     Signed,
     countersign_structure,
@@ -15,33 +16,33 @@ from incamera.protocol.envelope import (
 )
 from incamera.protocol.signing import verify_key
 
-HEADER = {4: b"k" * 16, 16: 1}
-PAYLOAD = {1: "hello", 22: [[1, b"x"]]}
+HEADER: dict[int, Value] = {4: b"k" * 16, 16: 1}
+PAYLOAD: dict[int, Value] = {1: "hello", 22: [[1, b"x"]]}
 
 
 @pytest.fixture
-def signed(signer):
+def signed(signer: Any) -> Any:
     return sign(signer(1), labels.ENTRY, header=HEADER, payload=PAYLOAD)
 
 
-def test_round_trip(signed, signer):
+def test_round_trip(signed: Any, signer: Any) -> None:
     again = parse_signed(signed.encode())
     assert again == signed
     again.verify(signer(1).public, labels.ENTRY)
     assert signed.encode()[0] == 0xD2
 
 
-def test_another_class_does_not_verify(signed, signer, refused):
+def test_another_class_does_not_verify(signed: Any, signer: Any, refused: Any) -> None:
     with refused(Code.BAD_SIGNATURE):
         signed.verify(signer(1).public, labels.MESSAGE)
 
 
-def test_another_key_does_not_verify(signed, signer, refused):
+def test_another_key_does_not_verify(signed: Any, signer: Any, refused: Any) -> None:
     with refused(Code.BAD_SIGNATURE):
         signed.verify(signer(2).public, labels.ENTRY)
 
 
-def test_no_flipped_bit_is_accepted(signed, signer):
+def test_no_flipped_bit_is_accepted(signed: Any, signer: Any) -> None:
     data = signed.encode()
     for place in range(len(data)):
         spoiled = bytearray(data)
@@ -50,7 +51,7 @@ def test_no_flipped_bit_is_accepted(signed, signer):
             parse_signed(bytes(spoiled)).verify(signer(1).public, labels.ENTRY)
 
 
-def test_id_covers_all_but_the_signature(signed):
+def test_id_covers_all_but_the_signature(signed: Any) -> None:
     other = Signed(signed.protected, signed.payload, bytes(64))
     assert other.identify(labels.ENTRY) == signed.identify(labels.ENTRY)
     assert signed.identify(labels.ENTRY) != signed.identify(labels.MESSAGE)
@@ -69,12 +70,12 @@ def test_id_covers_all_but_the_signature(signed):
         {},
     ],
 )
-def test_other_shapes_are_refused(value, refused):
+def test_other_shapes_are_refused(value: Any, refused: Any) -> None:
     with refused(Code.SCHEMA):
         parse_signed(b"\xd2" + encode(value))
 
 
-def test_the_tag_is_demanded_once_in_one_form(signed, refused):
+def test_the_tag_is_demanded_once_in_one_form(signed: Any, refused: Any) -> None:
     data = signed.encode()
     for other in (b"", data[1:], b"\xd8\x12" + data[1:]):
         with refused(Code.SCHEMA):
@@ -83,7 +84,7 @@ def test_the_tag_is_demanded_once_in_one_form(signed, refused):
         parse_signed(b"\xd2" + data)
 
 
-def test_size_is_bounded(refused):
+def test_size_is_bounded(refused: Any) -> None:
     longest = Signed(b"", bytes(MAX_ENTRY - 73), bytes(64)).encode()
     assert len(longest) == MAX_ENTRY
     parse_signed(longest)
@@ -93,10 +94,14 @@ def test_size_is_bounded(refused):
         parse_signed(longest, MAX_ENTRY - 1)
 
 
-def test_counter_signature_covers_header_role_and_rest():
+def test_counter_signature_covers_header_role_and_rest() -> Any:
     protected = encode(HEADER)
 
-    def structure(payload=PAYLOAD, protected=protected, role=labels.COSIGN_GATE):
+    def structure(
+        payload: Any = PAYLOAD,
+        protected: Any = protected,
+        role: Any = labels.COSIGN_GATE,
+    ) -> Any:
         return countersign_structure(protected, payload, label=labels.ENTRY, role=role)
 
     assert structure() == structure({1: "hello"})
@@ -105,7 +110,7 @@ def test_counter_signature_covers_header_role_and_rest():
     assert structure() != structure(role=labels.COSIGN_POLICY)
 
 
-def test_counter_signature_needs_a_map(refused):
+def test_counter_signature_needs_a_map(refused: Any) -> None:
     with refused(Code.SCHEMA):
         countersign_structure(b"", [], label=labels.ENTRY, role=labels.COSIGN_GATE)
 
@@ -117,7 +122,7 @@ COSE = (
 )
 
 
-def example(published, name):
+def example(published: Any, name: Any) -> Any:
     """Return an example of cose-wg as an envelope, its external_aad and the case."""
     case = published(f"cose/{name}.json")
     data = bytes.fromhex(case["output"]["cbor"]).removeprefix(b"\xd2")
@@ -127,13 +132,13 @@ def example(published, name):
 
 
 @pytest.mark.parametrize("name", COSE)
-def test_sig_structure_as_in_cose_examples(name, published):
+def test_sig_structure_as_in_cose_examples(name: Any, published: Any) -> None:
     signed, external, case = example(published, name)
     structure = bytes.fromhex(case["intermediates"]["ToBeSign_hex"])
     assert signed.sig_structure(external) == structure
 
 
-def test_ed25519_example_of_cose_verifies(published, refused):
+def test_ed25519_example_of_cose_verifies(published: Any, refused: Any) -> None:
     signed, external, case = example(published, "eddsa-examples/eddsa-sig-01")
     key = verify_key(bytes.fromhex(case["input"]["sign0"]["key"]["x_hex"]))
     signed.verify(key, external)
@@ -144,7 +149,7 @@ def test_ed25519_example_of_cose_verifies(published, refused):
 @pytest.mark.parametrize(
     "number", ["fail-01", "fail-02", "fail-03", "fail-04", "pass-01"]
 )
-def test_cose_freedoms_are_refused(number, published):
+def test_cose_freedoms_are_refused(number: Any, published: Any) -> None:
     case = published(f"cose/sign1-tests/sign-{number}.json")
     with pytest.raises(PeerError) as caught:
         parse_signed(bytes.fromhex(case["output"]["cbor"]))
