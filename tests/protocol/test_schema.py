@@ -11,6 +11,7 @@ from incamera.protocol.schema import (
     BOOL,
     ArrayOf,
     As,
+    Codec,
     Either,
     Embedded,
     Enumerated,
@@ -143,7 +144,8 @@ def test_bounds_hold_when_encoding(refused: Any) -> None:
 
 
 def test_either_takes_the_first_form_that_fits(refused: Any) -> None:
-    codec: Any = Either[Any]((octets(2), MapOf(Inner)))
+    forms: tuple[Codec[Any], ...] = (octets(2), MapOf(Inner))
+    codec = Either(forms)
     assert codec.decode(b"12") == b"12"
     assert codec.decode({0: "ab", 1: 3}) == INNER
     assert codec.encode(b"12") == b"12"
