@@ -73,6 +73,7 @@ class Code(Enum):
     REFUSED = "refused"
     QUOTA = "quota"
     STORAGE = "storage"
+    PRUNED = "pruned"
     WEAK_LEDGER = "weak-ledger"
     # relay
     NOT_ALLOWED = "not-allowed"
