@@ -36,6 +36,8 @@ class Status(IntEnum):
 class Standing(IntEnum):
     """Where the holder of one key stands in a meeting."""
 
+    STRANGER = 0
+    """Has not spoken; in no state."""
     ASKING = 1
     WITHDRAWN = 2
     SEATED = 3

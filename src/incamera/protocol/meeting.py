@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which entry is legal in which state of a meeting (spec/meeting.md, section 6).
+
+One table: a row per entry type says in which status it may land, who may write it,
+what else must hold, and what it does.  Everything about legality is found from here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Generic, Protocol, TypeVar
+
+from incamera.errors import Code, PeerError
+from incamera.protocol import meeting_effects as effects
+from incamera.protocol import meeting_rules as rules
+from incamera.protocol.bodies import (
+    Body,
+    Dismiss,
+    Epoch,
+    Leave,
+    PolicyChange,
+    Publish,
+    Request,
+)
+from incamera.protocol.context import Context
+from incamera.protocol.entry import Entry
+from incamera.protocol.ids import EntryId
+from incamera.protocol.meeting_rules import Situation, illegal
+from incamera.protocol.meeting_state import (
+    Author,
+    Line,
+    MeetingState,
+    Standing,
+    Status,
+    is_over,
+    line_of,
+)
+from incamera.protocol.signing import kid_of
+
+B = TypeVar("B", bound=Request | Epoch | Leave | PolicyChange | Dismiss)
+
+
+class Who(Enum):
+    """Whose entry it has to be."""
+
+    ANYBODY = "anybody"
+    """Who holds the key that the body names."""
+    SPOKEN = "spoken"
+    """A key that has spoken here."""
+    LEADER = "leader"
+    LEADER_OR_HOST = "leader or host"
+
+
+@dataclass(frozen=True, slots=True)
+class Row(Generic[B]):
+    """The rule for one type of entry."""
+
+    body: type[B]
+    statuses: frozenset[Status]
+    who: Who
+    check: Callable[[Situation, B], None]
+    land: Callable[[Situation, B], MeetingState]
+
+    def judge(self, at: Situation) -> MeetingState:
+        """Return the state after the entry; status, author and order hold already."""
+        body = at.entry.body
+        assert isinstance(body, self.body)  # the row was found by the body's type
+        self.check(at, body)
+        at.entry.verify(at.author.mvk)
+        return self.land(at, body)
+
+
+class AnyRow(Protocol):
+    """A row whose body's type does not matter."""
+
+    @property
+    def statuses(self) -> frozenset[Status]:
+        """In which status the entry may land."""
+
+    @property
+    def who(self) -> Who:
+        """Who may write it."""
+
+    def judge(self, at: Situation) -> MeetingState:
+        """Return the state after the entry, or raise PeerError."""
+
+
+_LED: Final = frozenset({Status.OPEN})
+_RUNNING: Final = frozenset({Status.OPEN, Status.LEADERLESS})
+
+# fmt: off
+_REQUEST: Final = Row(Request, _RUNNING, Who.ANYBODY, rules.check_request, effects.land_request)
+_EPOCH: Final = Row(Epoch, _LED, Who.LEADER, rules.check_epoch, effects.land_epoch)
+_LEAVE: Final = Row(Leave, _RUNNING, Who.SPOKEN, rules.check_leave, effects.land_leave)
+_POLICY: Final = Row(PolicyChange, _LED, Who.LEADER_OR_HOST, rules.check_policy, effects.land_policy)
+_DISMISS: Final = Row(Dismiss, _LED, Who.LEADER, rules.check_dismiss, effects.land_dismiss)
+# fmt: on
+TABLE: Final[Mapping[type, AnyRow]] = {
+    row.body: row for row in (_REQUEST, _EPOCH, _LEAVE, _POLICY, _DISMISS)
+}
+"""Every row. A publish is legal only where there is no state yet."""
+
+
+def open_meeting(entry: Entry, body: Publish, context: Context) -> MeetingState:
+    """Return the state after a publish, a topic's first entry.
+
+    Raises PeerError: WRONG_AUTHOR, NOT_LEGAL, ENDED, BAD_SIGNATURE.
+    """
+    if entry.header.author != kid_of(body.mvk):
+        raise PeerError(Code.WRONG_AUTHOR, "not by the key it names")
+    rules.check_publish(body)
+    if context.time_ms >= body.ends_ms:
+        raise PeerError(Code.ENDED, "over before it was published")
+    entry.verify(body.mvk)
+    return effects.land_publish(entry, body, context.time_ms)
+
+
+def apply_meeting(state: MeetingState, entry: Entry, context: Context) -> MeetingState:
+    """Return the state after any later entry; raises PeerError, see `topic.apply`."""
+    if entry.id == EntryId(state.meeting_id):
+        raise PeerError(Code.DUPLICATE, "published already")
+    if entry.header.place != state.meeting_id:
+        raise PeerError(Code.WRONG_PLACE, "for another meeting")
+    row = TABLE.get(type(entry.body))
+    if row is None:
+        raise illegal("not an entry inside a meeting")
+    _check_time(state, context.time_ms)
+    if state.status not in row.statuses:
+        raise illegal(f"while {state.status.name.lower()}")
+    author = _author(state, entry)
+    _check_who(state, author, row.who)
+    _check_order(author, entry)
+    _check_term(state, entry.body)
+    return row.judge(Situation(state, entry, author, context.time_ms))
+
+
+def _check_time(state: MeetingState, time_ms: int) -> None:
+    if is_over(state, time_ms):
+        raise PeerError(Code.ENDED, "the meeting is over")
+    if time_ms < state.time_ms:
+        raise illegal("ledger time runs backwards")
+
+
+def _author(state: MeetingState, entry: Entry) -> Author:
+    # A known key id brings its own key: another key with that id cannot sign for it.
+    known, body = state.authors.get(entry.header.author), entry.body
+    if isinstance(body, Request):
+        if kid_of(body.mvk) != entry.header.author:
+            raise PeerError(Code.WRONG_AUTHOR, "not by the key it names")
+        return known or Author(mvk=body.mvk, standing=Standing.STRANGER, index=0)
+    if known is None:
+        raise PeerError(Code.WRONG_AUTHOR, "not a key of this meeting")
+    return known
+
+
+def _check_who(state: MeetingState, author: Author, who: Who) -> None:
+    match who:
+        case Who.ANYBODY | Who.SPOKEN:
+            allowed = True
+        case Who.LEADER:
+            allowed = rules.is_leader(state, author)
+        case Who.LEADER_OR_HOST:
+            allowed = rules.is_leader(state, author) or rules.is_host(state, author)
+    if not allowed:
+        raise PeerError(Code.WRONG_AUTHOR, f"not the {who.value}")
+
+
+def _check_order(author: Author, entry: Entry) -> None:
+    leads = line_of(entry.header.type) is Line.LEAD
+    position = author.lead if leads else author.act
+    if (entry.header.seq, entry.header.prev) != (position.seq, position.prev):
+        raise PeerError(Code.OUT_OF_SEQUENCE, "not the author's next entry")
+
+
+def _check_term(state: MeetingState, body: Body) -> None:
+    if isinstance(body, Epoch | PolicyChange | Dismiss) and body.term != state.term:
+        raise PeerError(Code.WRONG_TERM, "of another term")
