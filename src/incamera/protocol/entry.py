@@ -2,7 +2,7 @@
 """How an entry is parsed, signed and named (spec/encoding.md, section 8).
 
 An entry is a signed envelope whose header binds author, type, place and the author's
-order.  `parse_entry` checks form alone; who may say it when is `topic.apply`'s question.
+order.  `parse_entry` checks form alone; who may say it when, `topic.apply` decides.
 """
 
 from collections.abc import Sequence
@@ -88,14 +88,14 @@ class Entry:
 
     def verify_cosign(self, cosign: Cosign, signer: VerifyKey) -> None:
         """Raise PeerError BAD_COSIGNATURE unless `signer` signed in that role."""
+        missing = f"no {cosign.role.name.lower()} signature"
+        if cosign.kid != kid_of(signer):
+            raise PeerError(Code.BAD_COSIGNATURE, missing)
         message = _cosigned(self.signed, cosign.role)
         try:
-            if cosign.kid != kid_of(signer):
-                raise PeerError(Code.BAD_SIGNATURE, "another key")
             verify_signature(signer, cosign.signature, message)
         except PeerError as error:
-            role = cosign.role.name.lower()
-            raise PeerError(Code.BAD_COSIGNATURE, f"no {role} signature") from error
+            raise PeerError(Code.BAD_COSIGNATURE, missing) from error
 
 
 _HEADER: Final = MapOf(EntryHeader)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which codecs the fields of entries share (spec/incamera.cddl, sections 0, 1 and 4)."""
+"""Which codecs the fields of entries share (spec/incamera.cddl, sections 0 to 4)."""
 
 from collections.abc import Mapping
 from enum import IntEnum

@@ -11,7 +11,6 @@ from enum import Enum
 from typing import Final, Generic, Protocol, TypeVar
 
 from incamera.errors import Code, PeerError
-from incamera.protocol import meeting_effects as effects
 from incamera.protocol import meeting_rules as rules
 from incamera.protocol.bodies import (
     Body,
@@ -25,6 +24,14 @@ from incamera.protocol.bodies import (
 from incamera.protocol.context import Context
 from incamera.protocol.entry import Entry
 from incamera.protocol.ids import EntryId
+from incamera.protocol.meeting_effects import (
+    land_dismiss,
+    land_epoch,
+    land_leave,
+    land_policy,
+    land_publish,
+    land_request,
+)
 from incamera.protocol.meeting_rules import Situation, illegal
 from incamera.protocol.meeting_state import (
     Author,
@@ -88,13 +95,19 @@ class AnyRow(Protocol):
 _LED: Final = frozenset({Status.OPEN})
 _RUNNING: Final = frozenset({Status.OPEN, Status.LEADERLESS})
 
-# fmt: off
-_REQUEST: Final = Row(Request, _RUNNING, Who.ANYBODY, rules.check_request, effects.land_request)
-_EPOCH: Final = Row(Epoch, _LED, Who.LEADER, rules.check_epoch, effects.land_epoch)
-_LEAVE: Final = Row(Leave, _RUNNING, Who.SPOKEN, rules.check_leave, effects.land_leave)
-_POLICY: Final = Row(PolicyChange, _LED, Who.LEADER_OR_HOST, rules.check_policy, effects.land_policy)
-_DISMISS: Final = Row(Dismiss, _LED, Who.LEADER, rules.check_dismiss, effects.land_dismiss)
-# fmt: on
+_REQUEST: Final = Row(
+    Request, _RUNNING, Who.ANYBODY, check=rules.check_request, land=land_request
+)
+_EPOCH: Final = Row(Epoch, _LED, Who.LEADER, check=rules.check_epoch, land=land_epoch)
+_LEAVE: Final = Row(
+    Leave, _RUNNING, Who.SPOKEN, check=rules.check_leave, land=land_leave
+)
+_POLICY: Final = Row(
+    PolicyChange, _LED, Who.LEADER_OR_HOST, check=rules.check_policy, land=land_policy
+)
+_DISMISS: Final = Row(
+    Dismiss, _LED, Who.LEADER, check=rules.check_dismiss, land=land_dismiss
+)
 TABLE: Final[Mapping[type, AnyRow]] = {
     row.body: row for row in (_REQUEST, _EPOCH, _LEAVE, _POLICY, _DISMISS)
 }
@@ -112,7 +125,7 @@ def open_meeting(entry: Entry, body: Publish, context: Context) -> MeetingState:
     if context.time_ms >= body.ends_ms:
         raise PeerError(Code.ENDED, "over before it was published")
     entry.verify(body.mvk)
-    return effects.land_publish(entry, body, context.time_ms)
+    return land_publish(entry, body, context.time_ms)
 
 
 def apply_meeting(state: MeetingState, entry: Entry, context: Context) -> MeetingState:
