@@ -4,7 +4,6 @@
 import hmac
 from collections.abc import Callable
 from hashlib import sha512
-from itertools import count
 from typing import Any
 
 import pytest
@@ -49,8 +48,8 @@ def suite_5(published: Published) -> dict[str, Any]:
 def test_the_published_frame_of_suite_5(published: Published) -> None:
     case = suite_5(published)
     base = Secret(bytearray(case["base_key"]))
-    seal, open_ = SealContext(base, case["kid"]), OpenContext(base, case["kid"])
-    seal._counters = count(case["ctr"])
+    seal = SealContext(base, case["kid"], first=case["ctr"])
+    open_ = OpenContext(base, case["kid"])
     assert seal.protect(case["pt"], metadata=case["metadata"]) == case["ct"]
     assert open_.open(case["ct"], metadata=case["metadata"]) == case["pt"]
 
@@ -106,8 +105,7 @@ def test_a_header_that_is_not_minimal_is_refused(data: str, refused: Refused) ->
 
 
 def test_the_longest_header(secret: Keys) -> None:
-    seal = SealContext(secret(1), MAX_COUNTER)
-    seal._counters = count(MAX_COUNTER)
+    seal = SealContext(secret(1), MAX_COUNTER, first=MAX_COUNTER)
     data = seal.protect(b"last", metadata=b"")
     assert parse_header(data) == (MAX_COUNTER, MAX_COUNTER, MAX_HEADER)
     assert len(data) == MAX_HEADER + 4 + TAG_BYTES
@@ -115,8 +113,7 @@ def test_the_longest_header(secret: Keys) -> None:
 
 
 def test_counters_end_and_do_not_wrap(secret: Keys, refused: Refused) -> None:
-    seal = SealContext(secret(1), 0)
-    seal._counters = count(MAX_COUNTER)
+    seal = SealContext(secret(1), 0, first=MAX_COUNTER)
     seal.protect(b"last", metadata=b"")
     for _ in range(3):
         with refused(Code.COUNTER_EXHAUSTED):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which counters have been seen under one key (spec/media.md, section 2).
+"""Which counters have been seen under one key (spec/media.md, section 5).
 
 A window in the manner of RFC 4303, section 3.4.3.  `check` comes before the frame is
 authenticated and `commit` after it, so that a forged counter can never push the window

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How one frame is sealed under one stream key (spec/media.md, section 2).
+"""How one frame is sealed under one stream key (spec/media.md, section 4).
 
 SFrame (RFC 9605) with suite 0x0005, AES_256_GCM_SHA512_128, and no other: the suite is
 never negotiated.  One context holds one key for one KID and either seals or opens.  The
@@ -139,12 +139,12 @@ class SealContext(_Context):
 
     __slots__ = ("_counters", "_long", "_short")
 
-    def __init__(self, base_key: Secret, kid: int) -> None:
-        """Derive from `base_key`; the counter starts at 0, so do this once per key."""
+    def __init__(self, base_key: Secret, kid: int, *, first: int = 0) -> None:
+        """Derive from `base_key`, once per key; counters below `first` are skipped."""
         super().__init__(base_key, kid)
         # next() on a count is a single step of the interpreter: no two callers, not
         # even two threads, draw the same number.
-        self._counters = count()
+        self._counters = count(first)
         self._short = tuple(encode_header(kid, counter) for counter in range(_EXTENDED))
         # headers up to the counter, by the counter's size in bytes
         self._long = tuple(
