@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from incamera.errors import Code, IncameraError
-from incamera.node.ports import Ed25519Signer, HpkeSealer, SystemEntropy
+from incamera.node.ports import HpkeSealer, SystemEntropy
 from incamera.protocol.secret import Secret
+from incamera.protocol.signer import Ed25519Signer
 
 PUBLISHED = Path(__file__).parents[1] / "published"
 

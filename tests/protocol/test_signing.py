@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from incamera.errors import Code, PeerError
-from incamera.node.ports import Ed25519Signer
 from incamera.protocol.ids import VerifyKey
 from incamera.protocol.secret import Secret
+from incamera.protocol.signer import Ed25519Signer
 from incamera.protocol.signing import (
     ORDER,
     device_id_of,

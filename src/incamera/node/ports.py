@@ -8,13 +8,9 @@ import os
 import time
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-from incamera.protocol.ids import VerifyKey
 from incamera.protocol.kem import SEED_BYTES, SUITE, kem_public, load_kem_key
 from incamera.protocol.ports import KemPair
 from incamera.protocol.secret import Secret, take
-from incamera.protocol.signing import verify_key
 
 _NS_PER_MS: Final = 1_000_000
 
@@ -51,21 +47,3 @@ class HpkeSealer:
     ) -> bytes:
         """Return enc || ciphertext; PeerError(BAD_KEY) for a malformed key."""
         return SUITE.encrypt(plaintext, load_kem_key(public), info)
-
-
-class Ed25519Signer:
-    """Signs with the key of a 32-byte seed, which only the library holds."""
-
-    def __init__(self, seed: Secret) -> None:
-        """The caller keeps or wipes `seed`."""
-        self._private = Ed25519PrivateKey.from_private_bytes(seed.buffer)
-        self._public = verify_key(self._private.public_key().public_bytes_raw())
-
-    @property
-    def public(self) -> VerifyKey:
-        """The verify key."""
-        return self._public
-
-    def sign(self, message: bytes) -> bytes:
-        """Return the 64-byte signature (RFC 8032, deterministic)."""
-        return self._private.sign(message)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may arrive over the relay, and who said it (spec/relay.md, section 2).
+"""What may arrive over the relay, and who said it (spec/relay.md, section 3).
 
     clear   signed messages of class A, entry pushes, wraps, group and request boxes
     sealed  signed messages of class B, inside a group box or a proof box

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a device says about the key it meets under (spec/identity.md, section 5).
+"""What a device says about the key it meets under (spec/identity.md, section 3).
 
 A statement is signed by the device's long-lived key: this meeting key, these KEM keys
 and this tag are mine, for this meeting, and my user's topic stood at this head.  An
@@ -12,6 +12,7 @@ from typing import Final
 
 from incamera.errors import Code, PeerError
 from incamera.protocol import labels
+from incamera.protocol.descriptor import MAX_DESCRIPTOR
 from incamera.protocol.encoding import MAX_ENTRY, MAX_MESSAGE, encode, parse
 from incamera.protocol.envelope import Signed, parse_signed, sign
 from incamera.protocol.ids import (
@@ -26,6 +27,7 @@ from incamera.protocol.ids import (
 )
 from incamera.protocol.message_bodies import ID, KEM_KEY, MAX_OPENING
 from incamera.protocol.ports import Signer
+from incamera.protocol.proof import MAX_PROOF
 from incamera.protocol.schema import (
     ArrayOf,
     As,
@@ -48,8 +50,6 @@ MAX_RECORDS: Final = 64
 """Entries of a user's topic inside an opening; a longer one is read from a mirror."""
 MAX_INFO: Final = 1280
 """Bytes of encoded user information: a name, a note and their CBOR heads."""
-MAX_PROOF: Final = 16_384
-"""Bytes of a ledger proof and, apart, of a descriptor."""
 MAX_TEXT: Final = 1024
 """Bytes of the meeting's info."""
 
@@ -147,7 +147,7 @@ class OrderedEntry:
 class TopicProof:
     """A user's topic: its ledger's descriptor, its entries, the proof of its head."""
 
-    descriptor: bytes = key(1, octets(1, MAX_PROOF))
+    descriptor: bytes = key(1, octets(1, MAX_DESCRIPTOR))
     records: tuple[OrderedEntry, ...] = key(
         2, ListOf(ArrayOf(OrderedEntry), MAX_RECORDS)
     )
@@ -191,10 +191,15 @@ class MeetingInfo:
 
 @record
 class GateContent:
-    """What the leader leaves for link holders: its opening, the meeting's info."""
+    """What the leader leaves for link holders: opening, meeting's info, KEM keys.
+
+    Publish has only the hash of the keys; a joiner seals its request to `current`.
+    """
 
     opening: bytes = key(1, octets(1, MAX_OPENING))
     info: MeetingInfo | None = key(2, ArrayOf(MeetingInfo), default=None)
+    current: bytes = key(3, KEM_KEY)
+    spare: bytes = key(4, KEM_KEY)
 
 
 _OPENING: Final = MapOf(IdentityOpening)
