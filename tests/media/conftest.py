@@ -186,3 +186,8 @@ async def room(cards: Path, tmp_path: Path) -> AsyncIterator[Room]:
 @pytest.fixture(scope="session")
 def make_room(cards: Path) -> Callable[[Path], Room]:
     return lambda folder: Room(cards, folder)
+
+
+@pytest.fixture(scope="session")
+def make_keys() -> type[Keys]:
+    return Keys

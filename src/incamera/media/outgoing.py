@@ -137,6 +137,7 @@ class Outgoing:
         self._key_frame_wanted = False
         self._key_frame_s = float("-inf")
         self._broken = False
+        self._epoch: int | None = None
 
     def open_track(self) -> SealedTrack:
         """Return a new track for one connection."""
@@ -168,9 +169,16 @@ class Outgoing:
             self._refuse(error.code)
             return
         self._broken = False
+        self._note_epoch()
         self.tally.sent += 1
         for track in self._tracks:
             track.push(sealed, frame)
+
+    def _note_epoch(self) -> None:
+        """A new key brings a key frame: those who only have that key can begin."""
+        if self._sender.epoch != self._epoch:
+            self._epoch = self._sender.epoch
+            self._want_key_frame()
 
     def _refuse(self, code: Code) -> None:
         self.tally.refused[code] += 1

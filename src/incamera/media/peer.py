@@ -107,6 +107,11 @@ class PeerLink:
         """WebRTC's connection state: new, connecting, connected, failed, closed."""
         return str(self._connection.connectionState)
 
+    @property
+    def fingerprint(self) -> bytes:
+        """SHA-256 of our certificate here, which the answerer signs as well."""
+        return local_fingerprint(self._connection)
+
     async def create_offer(self) -> Description:
         """Return our offer, with all candidates inside."""
         own = tuple(outgoing.kind for outgoing in self._ports.outgoing)
@@ -247,7 +252,7 @@ class PeerLink:
     def _description(self) -> Description:
         return Description(
             sdp=str(self._connection.localDescription.sdp),
-            fingerprint=local_fingerprint(self._connection),
+            fingerprint=self.fingerprint,
             streams=tuple(self._sent_streams()),
         )
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose test card does a recording show, second by second? (spec/media.md, section 10)
+"""Whose test card does a recording show, second by second?
 
 A picture counts if its check byte is right and it is not the one before it; sound
 counts for a sender if most of its energy lies in that sender's tone.

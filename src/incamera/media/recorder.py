@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How do opened frames become a file? (spec/media.md, section 9)
+"""How do opened frames become a file?
 
 VP8 and Opus go into a WebM file as they are, nothing is decoded.  The file is written
 as a live stream: clusters of at most a second, complete once written, no index and no

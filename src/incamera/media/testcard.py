@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What does a test card look and sound like? (spec/media.md, section 10)
+"""What does a test card look and sound like?
 
 A picture is eight by four black and white blocks that spell out the sender (8 bits),
 the frame number (16 bits) and a check byte, most significant bit first, row by row.
