@@ -99,8 +99,6 @@ class ControlKind(IntEnum):
     REACTION = 6
     BYE = 7
     ASK_PROOF_KEYS = 8
-    """Sent by a joiner that missed the leader's identity keys."""
-    ASK_PROOF_KEYS = 8
 
 
 class Role(IntEnum):
