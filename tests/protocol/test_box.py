@@ -148,7 +148,9 @@ def test_request_info_binds_every_part(signer: Any) -> None:
         box.request_info(MEETING, EntryId(b"q" * 32), leader_kem_key=b"2", **ends),
         box.request_info(MEETING, EntryId(b"Q" * 32), leader_kem_key=b"1", **ends),
         box.request_info(MEETING, EntryId(b"q" * 32), leader_kem_key=b"1", **swapped),
-        box.request_info(b"M" * 32, EntryId(b"q" * 32), leader_kem_key=b"1", **ends),
+        box.request_info(
+            MeetingId(b"M" * 32), EntryId(b"q" * 32), leader_kem_key=b"1", **ends
+        ),
     }
     assert len(infos) == 5
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import (
 )
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from incamera.errors import Code
+from incamera.errors import Code, PeerError
 from incamera.protocol import kem
 from incamera.protocol.secret import Secret
 
@@ -74,7 +74,7 @@ def is_curve_key(curve: bytes) -> bool:
     lattice = kem.kem_public(Secret(bytearray(32)))[:1184]
     try:
         kem.verify_kem_key(lattice + curve)
-    except kem.PeerError:
+    except PeerError:
         return False
     return True
 

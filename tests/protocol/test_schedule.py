@@ -90,7 +90,7 @@ def test_stream_and_group_keys(secret: Any) -> None:
     assert group.buffer == expand(b"\2" * 32, b"incamera/0 group\0" + k)
     box = schedule.group_box_key(group, key_id=k, slot=5, salt=b"s" * 16)
     info = b"incamera/0 box\0" + k + u32(5) + b"s" * 16
-    assert box.buffer == expand(group.buffer, info, 44)
+    assert box.buffer == expand(bytes(group.buffer), info, 44)
 
 
 def test_keys_of_link_and_gate(secret: Any) -> None:

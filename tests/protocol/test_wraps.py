@@ -15,6 +15,7 @@ from incamera.protocol.schedule import (
     expand,
     meeting_key,
 )
+from incamera.protocol.secret import Secret
 from incamera.protocol.wraps import (
     MAX_STEPS,
     WRAP,
@@ -151,9 +152,9 @@ ELSEWHERE = [
 @pytest.mark.acceptance("Z1-06")
 @pytest.mark.parametrize("change", ELSEWHERE)
 def test_a_wrap_opens_for_its_own_pair_only(
-    change: Any, ends: Any, pair: Any, secret: Any, refused: Any
+    change: Any, ends: Any, secret: Any, refused: Any
 ) -> None:
-    member = MemberKek(replace(pair, **change), secret(9))
+    member = MemberKek(replace(ends[1].pair, **change), secret(9))
     wrap = ends[0].wrap(secret(1), CONTEXT)
     with refused(Code.BAD_WRAP):
         member.open(wrap, CONTEXT)
@@ -163,7 +164,10 @@ def test_a_wrap_opens_for_its_own_pair_only(
 @pytest.mark.acceptance("Z1-06")
 @pytest.mark.parametrize(
     "context",
-    [replace(CONTEXT, prev_epoch=b"P" * 32), replace(CONTEXT, key_id=b"K" * 32)],
+    [
+        replace(CONTEXT, prev_epoch=EntryId(b"P" * 32)),
+        replace(CONTEXT, key_id=KeyId(b"K" * 32)),
+    ],
 )
 def test_a_wrap_opens_for_its_own_epoch_only(
     context: Any, ends: Any, secret: Any, refused: Any
@@ -296,10 +300,10 @@ KEK_PLACES = [
 @pytest.mark.acceptance("Z1-06")
 @pytest.mark.parametrize("change", KEK_PLACES)
 def test_a_sealed_kek_opens_in_its_own_place_only(
-    change: Any, pair: Any, sealer: Any, secret: Any, refused: Any
+    change: Any, pair: Any, sealer: Any, refused: Any
 ) -> None:
-    kem_pair = sealer.new_kem_pair()
-    sealed = hand_out(sealer, pair, secret(9), kem_pair)
+    kem_pair, kek = sealer.new_kem_pair(), Secret(bytearray(32))
+    sealed = hand_out(sealer, pair, kek, kem_pair)
     place = {"prev_epoch": PREV, "term": 0, "member_kem_key": kem_pair.public, **change}
     mine = replace(pair, **place.pop("pair", {}))
     with refused(Code.BAD_BOX):
