@@ -60,6 +60,10 @@ format: $(STAMPS)/python ## rewrite the code as `make check` wants it
 vectors: $(STAMPS)/python ## write spec/vectors again from the reference code
 	@$(BIN)/python spec/make_vectors.py
 
+.PHONY: docs
+docs: $(STAMPS)/python ## write docs/commands.md again from the program's own help
+	@$(BIN)/python tools/write_command_docs.py
+
 .PHONY: lock
 lock: $(STAMPS)/uv ## choose versions again and write the requirements files
 	@tools/lock.sh

@@ -19,7 +19,7 @@ import binascii
 import re
 import struct
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 import keyring
 import keyring.backend
@@ -34,6 +34,8 @@ from incamera.protocol.ports import Entropy
 from incamera.protocol.secret import Secret, wipe
 from incamera.protocol.snapshot import SnapshotReader, SnapshotWriter
 
+Passphrase: TypeAlias = Secret
+"""UTF-8 bytes of what a person typed or a file held."""
 SERVICE: Final = "incamera"
 _MAGIC: Final = b"incamera keys\0\x01"
 _HEADER: Final = struct.Struct(f">{len(_MAGIC)}s3I16s12s")
@@ -123,7 +125,7 @@ class FileKeystore:
     def __init__(
         self,
         path: Path,
-        passphrase: Secret,
+        passphrase: Passphrase,
         *,
         entropy: Entropy,
         on_step: OnStep = ignore_step,
@@ -213,7 +215,7 @@ def system_keyring(
     raise UsageError(Code.NO_KEYRING, message)
 
 
-def read_passphrase(path: Path) -> Secret:
+def read_passphrase(path: Path) -> Passphrase:
     """Return the passphrase in the file `path`, without its last line end.
 
     Raises UsageError: STORAGE when others can read the file, BAD_ARGUMENT when empty.
