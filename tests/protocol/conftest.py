@@ -2,6 +2,7 @@
 """Fixed keys, fixed entropy and published vectors for the tests of the core."""
 
 import gzip
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from incamera.protocol.secret import Secret
 from incamera.protocol.signer import Ed25519Signer
 
 PUBLISHED = Path(__file__).parents[1] / "published"
+GENERATORS = Path(__file__).parents[2] / "spec" / "generators"
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +56,30 @@ def refused() -> Callable[..., Any]:
         return pytest.raises(IncameraError, check=lambda error: error.code is code)
 
     return expect
+
+
+@pytest.fixture(scope="session")
+def generators() -> Callable[[str], Any]:
+    """Load a generator of vectors: its fixed people and bodies serve the tests too."""
+
+    def load(name: str) -> Any:
+        spec = importlib.util.spec_from_file_location(name, GENERATORS / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def meetings(generators: Callable[[str], Any]) -> Any:
+    """The generator of meetings: `Scene`, `signer_of`, `publish_body`..."""
+    return generators("meeting")
+
+
+@pytest.fixture
+def scene(meetings: Any) -> Any:
+    """Ann's meeting with Bob and Cyd inside, at slots 1 and 2."""
+    return meetings.Scene().open().seat("bob", "cyd")

@@ -32,7 +32,7 @@ from incamera.protocol.envelope import (
 from incamera.protocol.fields import ENTRY_ID, ID32, KID, Cosign, CosignRole
 from incamera.protocol.ids import EntryId, Kid, VerifyKey
 from incamera.protocol.ports import Signer
-from incamera.protocol.schema import Codec, MapOf, Nullable, Simple, key, record, uint
+from incamera.protocol.schema import Codec, MapOf, Nullable, key, record, uint
 from incamera.protocol.signing import kid_of, verify_signature
 
 
@@ -48,12 +48,18 @@ class EntryType(IntEnum):
     DISMISS = 42
 
 
-def _entry_type(value: Value) -> EntryType:
-    number = uint().decode(value)
-    try:
-        return EntryType(number)
-    except ValueError:
-        raise PeerError(Code.UNKNOWN_TYPE, f"entry type {number}") from None
+class _TypeCodec(Codec[EntryType]):
+    """An entry type of these rules; any other number is UNKNOWN_TYPE."""
+
+    def encode(self, value: EntryType, /) -> Value:
+        return int(value)
+
+    def decode(self, value: Value, /) -> EntryType:
+        number = uint().decode(value)
+        try:
+            return EntryType(number)
+        except ValueError:
+            raise PeerError(Code.UNKNOWN_TYPE, f"entry type {number}") from None
 
 
 @record
@@ -61,7 +67,7 @@ class EntryHeader:
     """The protected header: who says what kind of thing where, in which order."""
 
     author: Kid = key(4, KID)
-    type: EntryType = key(16, Simple(_entry_type))
+    type: EntryType = key(16, _TypeCodec())
     place: bytes = key(70, ID32)
     """Ledger id in a topic's first entry, else the subject id (meeting or user id)."""
     seq: int = key(71, uint())

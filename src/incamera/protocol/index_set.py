@@ -92,7 +92,7 @@ _BASE: Final = uint()
 _BITS: Final = octets(1, MAX_BITMAP)
 
 
-def _ranges(value: IndexSet) -> Value | None:
+def _ranges(value: IndexSet) -> "Value | None":
     if len(value.ranges) > MAX_RANGES:
         return None
     return [number for pair in value.ranges for number in pair]
@@ -109,7 +109,7 @@ def _from_ranges(value: Value) -> IndexSet:
     return IndexSet(pairs)
 
 
-def _bitmap(value: IndexSet) -> Value | None:
+def _bitmap(value: IndexSet) -> "Value | None":
     if not value.ranges:
         return None
     base = value.ranges[0][0] & ~7
