@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -55,9 +56,9 @@ def flip(value: bytes, at: int = 0) -> bytes:
     return value[:at] + bytes([value[at] ^ 1]) + value[at + 1 :]
 
 
-def is_refused(check: Callable[[], None]) -> bool:
+def is_refused(check: Callable[..., None], *arguments: Any, **named: Any) -> bool:
     try:
-        check()
+        check(*arguments, **named)
     except PeerError as error:
         return error.code is Code.BAD_PROOF
     return False
@@ -128,17 +129,6 @@ def test_old_roots_stay_available(size: int, data: st.DataObject) -> None:
 
 
 @given(SIZES, st.data())
-def test_truncated_log_is_the_old_log(size: int, data: st.DataObject) -> None:
-    old = data.draw(st.integers(0, size))
-    log = log_of(size)
-    log.truncate(old)
-    assert len(log) == old
-    for leaf in leaves_of(size)[old:]:
-        log.append(leaf_hash(leaf))
-    assert log.root() == naive_root(leaves_of(size))
-
-
-@given(SIZES, st.data())
 def test_inclusion_holds_for_its_leaf_alone(size: int, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, size - 1))
     log, leaf = log_of(size), leaf_hash(leaves_of(size)[index])
@@ -146,11 +136,11 @@ def test_inclusion_holds_for_its_leaf_alone(size: int, data: st.DataObject) -> N
     verify_inclusion(leaf, path, index=index, size=size, root=root)
     for wrong in (index + 1, -1, size):
         other = {"index": wrong, "size": size, "root": root}
-        assert is_refused(lambda other=other: verify_inclusion(leaf, path, **other))
-    here = {"index": index, "size": size, "root": root}
-    assert is_refused(lambda: verify_inclusion(flip(leaf), path, **here))
-    assert is_refused(lambda: verify_inclusion(leaf, [*path, leaf], **here))
-    assert is_refused(lambda: verify_inclusion(leaf[:31], path, **here))
+        assert is_refused(verify_inclusion, leaf, path, **other)
+    here: dict[str, Any] = {"index": index, "size": size, "root": root}
+    assert is_refused(verify_inclusion, flip(leaf), path, **here)
+    assert is_refused(verify_inclusion, leaf, [*path, leaf], **here)
+    assert is_refused(verify_inclusion, leaf[:31], path, **here)
 
 
 @given(SIZES, st.data())
@@ -159,19 +149,13 @@ def test_consistency_holds_for_its_sizes_alone(size: int, data: st.DataObject) -
     log = log_of(size)
     roots, path = (log.root(old), log.root()), log.prove_consistency(old, size)
     verify_consistency(*roots, path, old_size=old, new_size=size)
-    here = {"old_size": old, "new_size": size}
+    here: dict[str, Any] = {"old_size": old, "new_size": size}
+    assert is_refused(verify_consistency, flip(roots[0]), roots[1], path, **here)
+    assert is_refused(verify_consistency, roots[0], flip(roots[1]), path, **here)
+    assert is_refused(verify_consistency, *roots, [*path, roots[0]], **here)
+    assert is_refused(verify_consistency, *roots, path, old_size=0, new_size=size)
     assert is_refused(
-        lambda: verify_consistency(flip(roots[0]), roots[1], path, **here)
-    )
-    assert is_refused(
-        lambda: verify_consistency(roots[0], flip(roots[1]), path, **here)
-    )
-    assert is_refused(lambda: verify_consistency(*roots, [*path, roots[0]], **here))
-    assert is_refused(
-        lambda: verify_consistency(*roots, path, old_size=0, new_size=size)
-    )
-    assert is_refused(
-        lambda: verify_consistency(*roots, path, old_size=size + 1, new_size=size)
+        verify_consistency, *roots, path, old_size=size + 1, new_size=size
     )
 
 
@@ -182,17 +166,50 @@ def test_one_flipped_bit_in_a_path_is_refused(size: int, data: st.DataObject) ->
     path = list(log.prove_inclusion(index, size))
     for position in range(len(path)):
         bad = [*path[:position], flip(path[position]), *path[position + 1 :]]
-        here = {"index": index, "size": size, "root": log.root()}
-        assert is_refused(
-            lambda bad=bad, here=here: verify_inclusion(leaf, bad, **here)
-        )
+        here: dict[str, Any] = {"index": index, "size": size, "root": log.root()}
+        assert is_refused(verify_inclusion, leaf, bad, **here)
 
 
 def test_consistency_with_an_empty_log_proves_nothing() -> None:
     assert log_of(3).prove_consistency(0, 3) == ()
     assert log_of(3).prove_consistency(3, 3) == ()
     assert is_refused(
-        lambda: verify_consistency(
-            EMPTY_ROOT, log_of(3).root(), (), old_size=0, new_size=3
-        )
+        verify_consistency, EMPTY_ROOT, log_of(3).root(), (), old_size=0, new_size=3
     )
+
+
+def naive_subtree_proof(
+    start: int, end: int, leaves: list[bytes], *, known: bool = True
+) -> list[bytes]:
+    """Recursion of the Merkle tree certificates draft, section on subtree proofs."""
+    size = len(leaves)
+    if (start, end) == (0, size):
+        return [] if known else [naive_root(leaves)]
+    split = 1
+    while split * 2 < size:
+        split *= 2
+    left, right = leaves[:split], leaves[split:]
+    if end <= split:
+        return [*naive_subtree_proof(start, end, left, known=known), naive_root(right)]
+    inner = max(start - split, 0)
+    known = known and start >= split
+    rest = naive_subtree_proof(inner, end - split, right, known=known)
+    return [*rest, naive_root(left)]
+
+
+@given(SIZES, st.data())
+def test_subtrees_hold_for_their_span_alone(size: int, data: st.DataObject) -> None:
+    width = data.draw(st.integers(1, size))
+    block = 1 << (width - 1).bit_length()
+    start = block * data.draw(st.integers(0, (size - width) // block))
+    leaves = leaves_of(size)
+    path = naive_subtree_proof(start, start + width, leaves)
+    part, root = naive_root(leaves[start : start + width]), naive_root(leaves)
+    span = (start, start + width)
+    verify_subtree(part, root, path, span=span, size=size)
+    assert is_refused(verify_subtree, flip(part), root, path, span=span, size=size)
+    assert is_refused(verify_subtree, part, flip(root), path, span=span, size=size)
+    longer = [*path, part]
+    assert is_refused(verify_subtree, part, root, longer, span=span, size=size)
+    wrong = (start + 1, start + 1 + width)
+    assert is_refused(verify_subtree, part, root, path, span=wrong, size=size)

@@ -32,7 +32,7 @@ from incamera.protocol.schema import (
 )
 from incamera.protocol.signing import verify_key
 
-MAX_DESCRIPTOR: Final = 32_768
+MAX_DESCRIPTOR: Final = 24_576
 """Bytes of a descriptor: 16 witnesses with ML-DSA keys take 23 kB."""
 MAX_WITNESSES: Final = 16
 MAX_NAME: Final = 128

@@ -63,11 +63,6 @@ class Log:
                 self._levels.append(bytearray())
             self._levels[height] += carry
 
-    def truncate(self, size: int) -> None:
-        """Forget every leaf from `size` on: undoes appends that were not stored."""
-        for height, level in enumerate(self._levels):
-            del level[(size >> height) * HASH_BYTES :]
-
     def root(self, size: int | None = None) -> bytes:
         """Return the root over the first `size` leaves, all of them by default."""
         end = len(self) if size is None else size

@@ -39,7 +39,7 @@ from incamera.protocol.smt import MAP_PROOF, MapProof, verify_map
 
 EMPTY_HEAD: Final = Head(bytes(32))
 """Head of a topic before its first entry."""
-MAX_PROOF: Final = 32_768
+MAX_PROOF: Final = 20_480
 """Bytes of a proof: 256 siblings, 63 hashes and a full note fit."""
 _MAX_LEAF: Final = 64
 _LEAF_VERSION: Final = 1
