@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -24,7 +24,7 @@ class Script:
         self._frames = frames
         self.asked = 0
 
-    async def frames(self) -> AsyncIterator[EncodedFrame]:
+    async def frames(self) -> AsyncGenerator[EncodedFrame, None]:
         for time, data in enumerate(self._frames):
             yield EncodedFrame(self.kind, data, time)
 

@@ -9,7 +9,8 @@ then wait for the next key frame.
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from fractions import Fraction
 from typing import Final, Protocol, TypeAlias
 
@@ -45,7 +46,7 @@ class FrameSource(Protocol):
     def kind(self) -> StreamKind:
         """What the frames are."""
 
-    def frames(self) -> AsyncIterator[EncodedFrame]:
+    def frames(self) -> AsyncGenerator[EncodedFrame, None]:
         """Yield each frame when it is due; raises MediaError."""
 
     def request_key_frame(self) -> None:
@@ -153,9 +154,10 @@ class Outgoing:
 
     async def run(self) -> None:
         """Seal and send until the source ends; raises MediaError if it breaks."""
-        async for frame in self._source.frames():
-            self._ask_source()
-            self._send(frame)
+        async with aclosing(self._source.frames()) as frames:
+            async for frame in frames:
+                self._ask_source()
+                self._send(frame)
 
     def _send(self, frame: EncodedFrame) -> None:
         if not self._tracks:

@@ -7,7 +7,7 @@ decoding and encoding run in a thread of their own per stream.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
@@ -60,18 +60,21 @@ class Source:
         if self._reader is not None:
             self._reader.request_key_frame()
 
-    async def frames(self) -> AsyncIterator[EncodedFrame]:
+    async def frames(self) -> AsyncGenerator[EncodedFrame, None]:
         """Yield each frame when it is due; raises MediaError (MEDIA_FILE, _DEVICE).
 
         Times go on growing when the input begins again.
         """
         loop = asyncio.get_running_loop()
         name = f"incamera-{self._kind.name.lower()}"
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix=name) as thread:
+        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        try:
             frames = self._passes()
             while frame := await loop.run_in_executor(thread, next, frames, None):
                 await asyncio.sleep(self._start.due_s(self._seconds(frame)))
                 yield frame
+        finally:  # without waiting: a device may hang in its read
+            thread.shutdown(wait=False, cancel_futures=True)
 
     def _passes(self) -> Iterator[EncodedFrame]:
         """Yield the input's frames once, or for ever with `loop`."""
