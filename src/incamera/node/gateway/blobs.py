@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from incamera.errors import Code, LedgerError, PeerError
+from incamera.node.files import replace
 from incamera.node.gateway.limits import Limits
-from incamera.node.gateway.tls import write_private
 from incamera.node.relay_blobs import LEADER, BlobPut
 from incamera.protocol.ids import Kid, MeetingId
 from incamera.protocol.schedule import u64
@@ -67,7 +67,7 @@ class BlobStore:
         if self._used + grown > self._limits.blobs_bytes:
             raise LedgerError(Code.STORAGE, "no space for blobs")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_private(path, u64(put.time_ms) + put.data)
+        replace(path, u64(put.time_ms) + put.data)
         self._used += grown
 
     def _drop(self, folder: Path, keep: set[str]) -> None:

@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which entries does the gateway take, before the ledger's rules (spec/relay.md, 6)?
 
-Rates and space only; whether an entry is legal is `apply`'s question, in the ledger.
-When space gets short, new topics are refused first and running meetings go on.
+Rates only, and who opens topics.  Whether an entry is legal is `apply`'s question, in
+the ledger, which also refuses new topics before running ones when space gets short.
 """
 
 import ipaddress
-import os
-import shutil
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from incamera.errors import Code, LedgerError, PeerError
@@ -39,40 +36,12 @@ def address_key(host: str) -> str:
 
 
 @dataclass(slots=True)
-class Disk:
-    """How full the gateway's folder is, looked at once a second."""
-
-    folder: Path
-    limits: Limits
-    _looked_s: float = float("-inf")
-    _share: float = 0.0
-
-    def check(self, *, opening: bool) -> None:
-        """Raise LedgerError(STORAGE) if there is no space for another entry.
-
-        `opening`: for another topic, which needs more room left than an entry.
-        """
-        now = time.monotonic()
-        if now - self._looked_s >= self.limits.refresh_s:
-            self._looked_s, self._share = now, self._measure()
-        if self._share >= (self.limits.new_topics_below if opening else 1):
-            raise LedgerError(Code.STORAGE, "the gateway's disk is full")
-
-    def _measure(self) -> float:
-        used = sum(f.stat().st_size for f in os.scandir(self.folder) if f.is_file())
-        # The disk's own end counts like the configured one.
-        free = shutil.disk_usage(self.folder).free - self.limits.free_bytes
-        return used / max(1, min(self.limits.space_bytes, used + max(0, free)))
-
-
-@dataclass(slots=True)
 class Intake:
     """The checks that every append passes."""
 
     ledger: Ledger
     limits: Limits
     owners: Collection[VerifyKey]
-    disk: Disk
     _appends: Buckets = field(init=False)
     _refusals: Buckets = field(init=False)
     _requests: Buckets = field(init=False)
@@ -113,7 +82,6 @@ class Intake:
         opening = entry.header.type in _OPENING
         if opening and await self.ledger.read(TopicId(entry.id), limit=1):
             return  # the same first entry again: its receipt costs nothing
-        self.disk.check(opening=opening)
         now = time.monotonic()
         match entry.header.type:
             case EntryType.USER_ROOT:

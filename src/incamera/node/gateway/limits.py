@@ -72,16 +72,12 @@ class Limits:
     """How far a blob's time may be from ours."""
     blobs_bytes: int = 1024 * 1024 * 1024
     """All stored blobs together."""
-    space_bytes: int = 8 * 1024 * 1024 * 1024
-    """The ledger's files together."""
-    free_bytes: int = 256 * 1024 * 1024
-    """Free disk below which nothing is taken any more."""
-    new_topics_below: float = 0.8
-    """Share of the space above which no topic is opened; running ones go on."""
-    refresh_s: float = 1
-    """Seconds between two looks at the disk."""
-    watchers_per_topic: int = 4096
-    """Open watches of one topic: every slot of the largest meeting."""
+    ledger_bytes: int = 8 * 1024 * 1024 * 1024
+    """The ledger's file."""
+    open_bytes: int = 256 * 1024 * 1024
+    """Space below which no topic is opened any more; running ones go on."""
+    follow_bytes: int = 16 * 1024 * 1024
+    """Space below which nothing is taken any more."""
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from incamera.errors import Code, IncameraError, PeerError
 from incamera.ledger.base import Ledger
 from incamera.node.gateway.blobs import BlobStore
 from incamera.node.gateway.config import GatewayConfig
-from incamera.node.gateway.intake import Disk, Intake, address_key
+from incamera.node.gateway.intake import Intake, address_key
 from incamera.node.gateway.limits import Buckets, Counter
 from incamera.node.gateway.relay import Shared
 from incamera.node.gateway.rooms import Rooms
@@ -42,8 +42,7 @@ class Service:
         self.sockets = Counter(
             each=limits.connections_per_address, total=limits.connections
         )
-        disk = Disk(config.home, limits)
-        self._intake = Intake(ledger, limits, config.owners, disk)
+        self._intake = Intake(ledger, limits, config.owners)
         self._requests = Buckets(limits.requests)
         self._puts = Buckets(limits.blob_puts)
         self._tasks: set[asyncio.Task[None]] = set()

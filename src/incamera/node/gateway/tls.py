@@ -8,10 +8,8 @@ same key keeps every link valid.
 """
 
 import datetime as dt
-import os
 import ssl
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +18,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-PRIVATE_MODE: Final = 0o600
+from incamera.node.files import replace
+from incamera.node.spki import spki_pin
+
 _NAME: Final = "incamera gateway"
 _LIFE: Final = dt.timedelta(days=3650)
 """The pin, not the date, says whether the key is still good."""
@@ -33,29 +33,6 @@ class TlsFiles:
     certificate: Path
     key: Path
     pin: bytes
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Put `data` into a file that only this user can read: whole or not at all."""
-    draft = path.with_name(path.name + ".new")
-    draft.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    with os.fdopen(os.open(draft, flags, PRIVATE_MODE), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-
-
-def spki_pin(certificate: bytes) -> bytes:
-    """Return SHA-256 of the SubjectPublicKeyInfo of a certificate in DER."""
-    public = x509.load_der_x509_certificate(certificate).public_key()
-    return sha256(
-        public.public_bytes(
-            serialization.Encoding.DER,
-            serialization.PublicFormat.SubjectPublicKeyInfo,
-        )
-    ).digest()
 
 
 def open_tls(home: Path) -> TlsFiles:
@@ -102,8 +79,8 @@ def _create(key_path: Path, certificate_path: Path) -> None:
     )
     # The key comes last: a start that was cut short makes both again.
     pem = certificate.public_bytes(serialization.Encoding.PEM)
-    write_private(certificate_path, pem)
-    write_private(key_path, _private_pem(key))
+    replace(certificate_path, pem)
+    replace(key_path, _private_pem(key))
 
 
 def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A ledger behind a gateway that is not believed (spec/ledger.md, section 9).
+
+Every answer must hold under the ledger's key and extend what was verified before:
+
+    ROLLED_BACK  an older log than one that we knew when we asked
+    FORKED       a log that does not extend ours, or a topic with another past
+    OMITTED      fewer records than proven, or an acknowledged entry that is not there
+    BAD_PROOF    altered records, proofs that do not hold
+    NOT_LEGAL    a proven entry that the rules refuse
+    STALE        a checkpoint older than 3 periods; UNREACHABLE: 12, or no answer
+
+Each is a LedgerError and changes nothing here; what shows it is kept as evidence.
+"""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Sequence,
+)
+from typing import Final, TypeVar
+
+from incamera.errors import Code, LedgerError, PeerError
+from incamera.ledger.base import MAX_READ, Appended, WatchEvent
+from incamera.ledger.gateway_wire import (
+    Said,
+    Transport,
+    parse_appended,
+    parse_attestation,
+    parse_path,
+    parse_records,
+    parse_watched,
+)
+from incamera.ledger.log_guard import Asked, LogGuard, blamed
+from incamera.ledger.remembered import Memory
+from incamera.ledger.replica import Replica
+from incamera.protocol.descriptor import Descriptor, ledger_id_of, parse_descriptor
+from incamera.protocol.entry import EntryType, parse_entry
+from incamera.protocol.ids import LedgerId, TopicId
+from incamera.protocol.ports import Clock
+from incamera.protocol.proof import (
+    CheckpointAttestation,
+    Confirmation,
+    Proof,
+    ProvenHead,
+    Receipt,
+    Record,
+    parse_proof,
+    verify_attestation,
+    verify_proof,
+)
+from incamera.protocol.topic import TopicState
+
+ANSWER_S: Final = 10
+"""Without any answer for so long a gateway is unreachable."""
+RETRY_S: Final = (0.1, 0.5, 1, 2, 5)
+"""Waiting times between attempts to watch again; the last one goes on."""
+_OPENING: Final = frozenset({EntryType.USER_ROOT, EntryType.PUBLISH})
+T = TypeVar("T")
+
+
+class RemoteLedger:
+    """The ledger `ledger_id`, reached over `transport`."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        descriptor: Descriptor,
+        *,
+        ledger_id: LedgerId,
+        memory: Memory,
+        clock: Clock,
+    ) -> None:
+        """Use `connect`, which fetches and checks the descriptor."""
+        self.descriptor = descriptor
+        self.ledger_id = ledger_id
+        self.memory = memory
+        self._transport = transport
+        self._clock = clock
+        self._guard = LogGuard(descriptor, memory, clock, fetch_path=self.consistency)
+        self._replicas: dict[TopicId, Replica] = {}
+        self._locks: defaultdict[TopicId, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    @classmethod
+    async def connect(
+        cls,
+        transport: Transport,
+        ledger_id: LedgerId,
+        *,
+        memory: Memory,
+        clock: Clock,
+    ) -> "RemoteLedger":
+        """Return the ledger once its descriptor is here.
+
+        Raises LedgerError: WRONG_LEDGER if the gateway fronts another one, UNREACHABLE.
+        """
+        data = await _answer(transport.get("/v0/descriptor"))
+        if ledger_id_of(data) != ledger_id:
+            raise LedgerError(Code.WRONG_LEDGER, "the gateway fronts another ledger")
+        with blamed():
+            descriptor = parse_descriptor(data)
+        return cls(
+            transport, descriptor, ledger_id=ledger_id, memory=memory, clock=clock
+        )
+
+    async def append(self, entry: bytes) -> Receipt:
+        """Order `entry`; see `Ledger.append`.
+
+        A refusal is checked against our own verdict: one that the rules do not bear
+        out is a LedgerError, not the author's fault.
+        """
+        topic = _topic_of(entry)
+        asked = self._asked(topic)
+        try:
+            body = await _answer(self._transport.post("/v0/append", entry))
+        except PeerError as refusal:
+            await self._check_refusal(topic, entry, refusal)
+            raise
+        with blamed():
+            receipt, proof = parse_appended(body)
+        async with self._locks[topic]:
+            proven = await self._verify(proof, topic, asked)
+            replica = await self._catch_up(proven)
+            self._check_receipt(receipt, entry, replica)
+        return receipt
+
+    async def read(
+        self, topic: TopicId, *, start: int = 0, limit: int = MAX_READ
+    ) -> Sequence[Record]:
+        """Return records that a fresh proof covers; see `Ledger.read`."""
+        replica = await self._sync(topic)
+        return replica.records[start : start + min(limit, MAX_READ)]
+
+    async def state(self, topic: TopicId) -> TopicState | None:
+        """Return what a topic has come to; None if it is unknown."""
+        return (await self._sync(topic)).state
+
+    async def prove(self, topic: TopicId) -> Proof:
+        """Return a verified proof; see `Ledger.prove`."""
+        proof, _ = await self._fetch_proof(topic)
+        return proof
+
+    async def checkpoint(self) -> CheckpointAttestation:
+        """Return the newest checkpoint, verified; see `Ledger.checkpoint`."""
+        asked = Asked(self.memory.log)
+        body = await _answer(self._transport.get("/v0/checkpoint"))
+        with blamed():
+            attestation = parse_attestation(body)
+            proven = verify_attestation(attestation, self.descriptor)
+        await self._guard.accept(proven, attestation.note, asked)
+        return attestation
+
+    async def consistency(self, old_size: int, new_size: int) -> Sequence[bytes]:
+        """Return what the gateway says; the caller holds the roots to verify it."""
+        path = f"/v0/consistency?old={old_size}&new={new_size}"
+        body = await _answer(self._transport.get(path))
+        with blamed():
+            return parse_path(body)
+
+    async def watch(
+        self, topic: TopicId, *, start: int = 0
+    ) -> AsyncIterator[WatchEvent]:
+        """Yield verified records as they come; see `Ledger.watch`.
+
+        Connects again by itself.  Whatever the socket withholds is fetched once a
+        period, so silence is never taken for the absence of news.
+        """
+        index, failures = start, 0
+        while True:
+            try:
+                async with contextlib.aclosing(self._frames(topic)) as frames:
+                    async for replica in frames:
+                        failures = 0
+                        for number in range(index, replica.count):
+                            yield _appended(topic, number, replica.records[number])
+                        index = max(index, replica.count)
+            except LedgerError as error:
+                if error.code not in (Code.UNREACHABLE, Code.STALE, Code.QUEUE_FULL):
+                    raise
+            await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
+            failures += 1
+
+    async def prune(self, topic: TopicId) -> None:
+        """Forget our copy; the gateway's is its owner's to prune."""
+        self._replicas.pop(topic, None)
+
+    async def close(self) -> None:
+        """Nothing to do: the transport belongs to the caller."""
+
+    async def _frames(self, topic: TopicId) -> AsyncGenerator[Replica, None]:
+        """Yield the copy whenever it may have grown, until the socket closes."""
+        yield await self._sync(topic)
+        count = self._replicas[topic].count
+        frames = self._transport.watch(f"/v0/watch/{topic.hex()}?start={count}")
+        period = self.descriptor.parameters.period_s
+        waiting = asyncio.create_task(_next(frames))
+        try:
+            while True:
+                done, _ = await asyncio.wait({waiting}, timeout=period)
+                frame = waiting.result() if done else b""
+                if frame is None:
+                    return
+                if done:
+                    waiting = asyncio.create_task(_next(frames))
+                yield await (self._take(topic, frame) if frame else self._sync(topic))
+        finally:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+            if isinstance(frames, AsyncGenerator):
+                await frames.aclose()
+
+    async def _take(self, topic: TopicId, frame: bytes) -> Replica:
+        # What we knew before the frame came may be newer than the frame: ask nothing
+        # of its size, only that it is consistent.
+        with blamed():
+            said = parse_watched(frame)
+        async with self._locks[topic]:
+            proven = await self._verify(said.proof, topic, None)
+            return await self._catch_up(proven, said)
+
+    async def _sync(self, topic: TopicId) -> Replica:
+        async with self._locks[topic]:
+            _, proven = await self._fetch_proof(topic)
+            return await self._catch_up(proven)
+
+    async def _fetch_proof(self, topic: TopicId) -> tuple[Proof, ProvenHead]:
+        asked = self._asked(topic)
+        body = await _answer(self._transport.get(f"/v0/proofs/{topic.hex()}"))
+        with blamed():
+            proof = parse_proof(body)
+        return proof, await self._verify(proof, topic, asked)
+
+    async def _verify(
+        self, proof: Proof, topic: TopicId, asked: Asked | None
+    ) -> ProvenHead:
+        with blamed():
+            proven = verify_proof(proof, self.descriptor)
+        if proof.topic != topic:
+            raise LedgerError(Code.BAD_PROOF, "proof of another topic")
+        await self._guard.accept(proven, proof.attestation.note, asked)
+        return proven
+
+    def _asked(self, topic: TopicId) -> Asked:
+        return Asked(self.memory.log, self.memory.topic(topic))
+
+    async def _catch_up(self, proven: ProvenHead, said: Said | None = None) -> Replica:
+        """Bring our copy up to a verified proof; the topic's lock is held."""
+        topic = proven.topic
+        replica = self._replicas.get(topic) or Replica(
+            self.ledger_id, topic, self.descriptor.parameters.checked
+        )
+        if proven.count <= replica.count:
+            if proven.head and proven.head != replica.head_at(proven.count):
+                raise self._forked_topic()
+            return replica
+        records = await self._fetch(replica, proven.count, said)
+        replica.extend(records, proven)
+        seen = self.memory.topic(topic)
+        if replica.head_at(seen.count) != seen.head:
+            raise self._forked_topic()
+        self._replicas[topic] = replica
+        self.memory.saw_topic(topic, replica.count, replica.head_at(replica.count))
+        return replica
+
+    async def _fetch(
+        self, replica: Replica, count: int, said: Said | None
+    ) -> Sequence[Record]:
+        """Return the records from the end of our copy up to `count`."""
+        found: list[Record] = []
+        if said is not None and said.first <= replica.count:
+            found.extend(said.records[replica.count - said.first :])
+        while (start := replica.count + len(found)) < count:
+            path = f"/v0/topics/{replica.topic.hex()}?start={start}"
+            body = await _answer(self._transport.get(path))
+            with blamed():
+                page = parse_records(body)
+            if not page:
+                raise LedgerError(Code.OMITTED, "fewer records than proven")
+            found.extend(page)
+        return found[: count - replica.count]
+
+    def _check_receipt(self, receipt: Receipt, entry: bytes, replica: Replica) -> None:
+        number = receipt.count - 1
+        record = Record(time_ms=receipt.time_ms, entry=entry)
+        if number >= replica.count or replica.records[number] != record:
+            raise LedgerError(Code.OMITTED, "the acknowledged entry is not there")
+        if receipt.head != replica.heads[number] or receipt.topic != replica.topic:
+            raise LedgerError(Code.BAD_PROOF, "the receipt is not the ledger's")
+
+    async def _check_refusal(
+        self, topic: TopicId, entry: bytes, refusal: PeerError
+    ) -> None:
+        replica = await self._sync(topic)
+        if self.descriptor.parameters.checked:
+            replica.verdict(entry, self._clock.now_ms())
+            raise LedgerError(refusal.code, str(refusal.args[0])) from refusal
+
+    def _forked_topic(self) -> LedgerError:
+        self.memory.caught(Code.FORKED, self.memory.log.note.encode())
+        return LedgerError(Code.FORKED, "the topic's past has changed")
+
+
+async def _answer(answer: Awaitable[T]) -> T:
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            return await answer
+    except TimeoutError:
+        raise LedgerError(Code.UNREACHABLE, "no answer from the gateway") from None
+
+
+async def _next(frames: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(frames, None)
+
+
+def _topic_of(entry: bytes) -> TopicId:
+    parsed = parse_entry(entry)
+    opens = parsed.header.type in _OPENING
+    return TopicId(parsed.id if opens else parsed.header.place)
+
+
+def _appended(topic: TopicId, index: int, record: Record) -> Appended:
+    return Appended(topic, index, record, Confirmation.FINAL)
