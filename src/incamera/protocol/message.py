@@ -104,7 +104,7 @@ def sign_message(
     kind = TYPES[type(body)]
     header = MessageHeader(
         sender=kid_of(signer.public),
-        type=kind,
+        type=int(kind),
         meeting=meeting,
         counter=counter,
         term=term,
@@ -196,14 +196,16 @@ class CounterGuard:
 
     @classmethod
     def load(cls, value: Value) -> "CounterGuard":
-        """Return what `save` wrote."""
+        """Return what `save` wrote; UsageError(STORAGE) for anything else."""
         guard = cls()
-        match value:
-            case list():
-                for item in value:
-                    match item:
-                        case [bytes() as sender, int() as kind, int() as counter]:
-                            guard._highest[Kid(sender), kind] = counter
+        if not isinstance(value, list):
+            raise UsageError(Code.STORAGE, "saved counters are damaged")
+        for item in value:
+            match item:
+                case [bytes() as sender, int() as kind, int() as counter]:
+                    guard._highest[Kid(sender), kind] = counter
+                case _:
+                    raise UsageError(Code.STORAGE, "saved counters are damaged")
         return guard
 
 
