@@ -6,7 +6,7 @@ order.  `parse_entry` checks form alone; who may say it when, `topic.apply` deci
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Final
 
@@ -87,6 +87,8 @@ class Entry:
     """SHA-256 of the Sig_structure."""
     data: bytes
     """The exact bytes."""
+    payload: Value = field(repr=False, compare=False)
+    """The parsed payload, for counter-signatures."""
 
     def verify(self, author: VerifyKey) -> None:
         """Raise PeerError BAD_SIGNATURE unless `author` signed this entry."""
@@ -97,7 +99,7 @@ class Entry:
         missing = f"no {cosign.role.name.lower()} signature"
         if cosign.kid != kid_of(signer):
             raise PeerError(Code.BAD_COSIGNATURE, missing)
-        message = _cosigned(self.signed, cosign.role)
+        message = _cosigned(self.signed.protected, self.payload, cosign.role)
         try:
             verify_signature(signer, cosign.signature, message)
         except PeerError as error:
@@ -136,8 +138,15 @@ def parse_entry(data: bytes) -> Entry:
     """
     signed = parse_signed(data, MAX_ENTRY)
     header = _HEADER.decode(parse(signed.protected))
-    body = _BODIES[header.type].decode(parse(signed.payload))
-    return Entry(signed, header, body, EntryId(signed.identify(labels.ENTRY)), data)
+    payload = parse(signed.payload)
+    return Entry(
+        signed,
+        header,
+        _BODIES[header.type].decode(payload),
+        EntryId(signed.identify(labels.ENTRY)),
+        data,
+        payload,
+    )
 
 
 def sign_entry(
@@ -160,8 +169,15 @@ def sign_entry(
     )
     protected, payload = _HEADER.encode(header), _BODIES[number].encode(body)
     if cosigners and isinstance(body, UserRoot | Request):
-        bare = Signed(encode(protected), encode(payload), b"")
-        cosigns = tuple(_cosign(bare, role, by) for role, by in cosigners)
+        header_bytes = encode(protected)
+        cosigns = tuple(
+            Cosign(
+                role=role,
+                kid=kid_of(by.public),
+                signature=by.sign(_cosigned(header_bytes, payload, role)),
+            )
+            for role, by in cosigners
+        )
         payload = _BODIES[number].encode(replace(body, cosigns=cosigns))
     signed = sign(signer, labels.ENTRY, header=protected, payload=payload)
     return parse_entry(signed.encode())
@@ -183,16 +199,7 @@ def sign_request(
     )
 
 
-def _cosign(bare: Signed, role: CosignRole, signer: Signer) -> Cosign:
-    return Cosign(
-        role=role,
-        kid=kid_of(signer.public),
-        signature=signer.sign(_cosigned(bare, role)),
-    )
-
-
-def _cosigned(signed: Signed, role: CosignRole) -> bytes:
-    payload = parse(signed.payload)
+def _cosigned(protected: bytes, payload: Value, role: CosignRole) -> bytes:
     return countersign_structure(
-        signed.protected, payload, label=labels.ENTRY, role=_ROLES[role]
+        protected, payload, label=labels.ENTRY, role=_ROLES[role]
     )
