@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a member comes by the key of an epoch that landed (spec/keys.md, section 6).
+
+Own epoch: the key is at hand.  Ratchet: everybody steps it from the last one.  Fresh,
+or a ratchet that lets us in: it comes in a wrap, under a pairwise key that the leader
+sealed to us once.  Whatever the way, the key counts only if it matches the commitment.
+"""
+
+from incamera.errors import Code, PeerError
+from incamera.protocol.bodies import Epoch, EpochKind
+from incamera.protocol.box import PROOF_BOX, seal_proof
+from incamera.protocol.effects import Effect, StoreBlob, Suspect, Tell
+from incamera.protocol.encoding import encode
+from incamera.protocol.ids import EntryId, KeyId
+from incamera.protocol.kem import open_sealed
+from incamera.protocol.leader_moves import hand_out
+from incamera.protocol.message_bodies import (
+    IdentityKeys,
+    IdentityMessage,
+    KekMessage,
+    ProofKey,
+    WrapAsk,
+    WrapOne,
+)
+from incamera.protocol.room import MAX_EARLY_WRAPS, Room
+from incamera.protocol.schedule import SALT_BYTES, committed_key, ratchet_seed
+from incamera.protocol.secret import Secret
+from incamera.protocol.signing import kid_of
+from incamera.protocol.statement import encode_opening
+from incamera.protocol.wraps import MemberKek, Pair, WrapContext, kek_info
+
+NO_KEK = bytes(32)
+"""In a wrap-ask: we share no pairwise key with the leader; seal us a new one."""
+WRAP_RETRY_MS = 1_000
+"""The leader answers one wrap-ask a second."""
+
+
+def take_key(room: Room, key_id: KeyId, body: Epoch, now_ms: int) -> list[Effect]:
+    """Get the key of an epoch that has just landed, as far as it can be had now."""
+    pending = room.leading.pending if room.leading else None
+    if pending is not None and pending.key_id == key_id:
+        effects = _hold(room, key_id, pending.key, now_ms)
+        return effects + hand_out(room, pending, now_ms)
+    if body.kind is EpochKind.RATCHET and KeyId(body.prev_epoch) in room.keyring:
+        wanted = room.wanted[key_id]
+        previous = room.keyring.find(KeyId(body.prev_epoch))
+        return _confirm(
+            room, key_id, ratchet_seed(previous.key, wanted.context), now_ms
+        )
+    return try_wrap(room, key_id, now_ms)
+
+
+def got_kek(room: Room, body: KekMessage, now_ms: int) -> list[Effect]:
+    """Take a pairwise key from the leader, who signed it; then try what waits for it.
+
+    Raises PeerError: WRONG_RECEIVER, MISSING_KEY, BAD_BOX.
+    """
+    if body.receiver != room.seat.entry:
+        raise PeerError(Code.WRONG_RECEIVER, "pairwise key for another member")
+    kem = room.seat.kems.find(body.kem_key_hash)
+    pair = Pair(
+        meeting=room.seat.meeting,
+        leader=room.leader.mvk,
+        member=room.seat.signer.public,
+        kek_id=body.kek_id,
+        generation=room.seat.kems.generation,
+    )
+    info = kek_info(
+        pair,
+        prev_epoch=body.prev_epoch,
+        term=room.meeting_state.term,
+        member_kem_key=kem.public,
+    )
+    kek = open_sealed(kem.seed, body.sealed, info)
+    if room.kek is not None:
+        room.kek.wipe()
+    room.kek = MemberKek(pair, kek)
+    effects: list[Effect] = []
+    for key_id in list(room.wanted):
+        effects += try_wrap(room, key_id, now_ms)
+    return effects
+
+
+def got_wrap(room: Room, wrap: WrapOne, now_ms: int) -> list[Effect]:
+    """Keep a wrap and use it if its epoch has landed; nothing else is done with it."""
+    if wrap.key_id in room.keyring:
+        return []
+    room.early[wrap.key_id] = wrap.wrap
+    while len(room.early) > MAX_EARLY_WRAPS:
+        del room.early[next(iter(room.early))]
+    return try_wrap(room, wrap.key_id, now_ms)
+
+
+def try_wrap(room: Room, key_id: KeyId, now_ms: int) -> list[Effect]:
+    """Open the wrap of a landed epoch, if entry, wrap and pairwise key are there."""
+    wanted, wrap, me = room.wanted.get(key_id), room.early.get(key_id), room.me
+    if wanted is None or wrap is None or room.kek is None or me is None:
+        return []
+    place = WrapContext(EntryId(wanted.context.prev_epoch), key_id, me.slot)
+    try:
+        seed = room.kek.open(wrap, place)
+    except PeerError as error:
+        del room.early[key_id]
+        return [Tell(Suspect(error.code, "a wrapped key"))]
+    effects = _confirm(room, key_id, seed, now_ms)
+    if key_id in room.keyring:
+        room.seat.kems = room.seat.kems.renewed(room.tools.sealer)
+        effects.append(room.clear(room.seat.kems.body(), room.leader))
+    return effects
+
+
+def ask_for_wrap(room: Room, key_id: KeyId, now_ms: int) -> Effect:
+    """Return the question for a wrap that has not come."""
+    room.wanted[key_id].ask_at_ms = now_ms + WRAP_RETRY_MS
+    kek = room.kek
+    body = WrapAsk(
+        key_id=key_id,
+        kek_id=kek.pair.kek_id if kek else NO_KEK,
+        step=kek.step if kek else 0,
+    )
+    return room.clear(body, room.leader)
+
+
+def _confirm(room: Room, key_id: KeyId, seed: Secret, now_ms: int) -> list[Effect]:
+    """Hold the key that follows from `seed` if it is the committed one."""
+    wanted = room.wanted[key_id]
+    try:
+        key = committed_key(seed, wanted.context, wanted.commitment)
+    except PeerError as error:
+        # The leader committed to another key than it handed out: nobody uses it.
+        return [Tell(Suspect(error.code, "the leader's commitment to the key"))]
+    finally:
+        seed.wipe()
+    return _hold(room, key_id, key, now_ms)
+
+
+def _hold(room: Room, key_id: KeyId, key: Secret, now_ms: int) -> list[Effect]:
+    effects = room.install(key_id, key, now_ms)
+    if not room.proof_given:
+        room.proof_given = True
+        effects += _give_proof(room)
+    return effects
+
+
+def _give_proof(room: Room) -> list[Effect]:
+    """Store our identity message under our own key, and give that key to the group."""
+    seat, me = room.seat, room.me
+    assert me is not None
+    body = IdentityMessage(opening=encode_opening(seat.opening))
+    box = seal_proof(
+        seat.proof_key,
+        room.voice.sign(body, room.meeting_state.term).data,
+        meeting=seat.meeting,
+        owner=seat.signer.public,
+        salt=bytes(room.tools.entropy.draw(SALT_BYTES)),
+    )
+    name = kid_of(seat.signer.public).hex()
+    own = ProofKey(slot=me.slot, key=bytes(seat.proof_key.buffer))
+    give = room.group(IdentityKeys(keys=(own,)))
+    return [StoreBlob(name, encode(PROOF_BOX.encode(box))), *give]
