@@ -7,11 +7,13 @@ topic from fixed keys and fixed entropy, so that writing them again changes noth
 
 import importlib.util
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 GENERATORS = Path(__file__).parent / "generators"
 VECTORS = Path(__file__).parent / "vectors"
+sys.path.insert(0, str(Path(__file__).parents[1]))  # generators share modules
 
 
 def topics() -> list[str]:

@@ -6,233 +6,255 @@ A case has `ledger`, `history` (pairs of ledger time and entry, all valid) and e
 `next` (one more pair) and `error`: why the state refuses it.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import replace
-from hashlib import sha256
-from typing import Any
 
-from incamera.errors import PeerError
-from incamera.protocol.bodies import (
-    Body,
-    Dismiss,
-    Epoch,
-    EpochKind,
-    Leave,
-    MemberKind,
-    PolicyChange,
-    Publish,
-    Request,
+from spec.generators._scene import HOUR_MS, LEDGER, POLICY, Scene, signer_of
+from spec.generators._scenes import (
+    HISTORIES,
+    asking,
+    borrowed_gate,
+    closed,
+    crowded,
+    dismissed,
+    early,
+    foreign_request,
+    forged_leave,
+    granting,
+    host_leaving,
+    host_removed,
+    hosted,
+    late,
+    leaderless,
+    opened,
+    removed,
+    seated,
+    spoiled,
+    two_gates,
+    withdrawn,
 )
-from incamera.protocol.encoding import Value, encode
+
+from incamera.errors import Code, PeerError
+from incamera.protocol.bodies import (
+    EpochKind,
+)
 from incamera.protocol.entry import (
     Entry,
-    EntryType,
     parse_entry,
-    sign_entry,
-    sign_request,
 )
-from incamera.protocol.envelope import Signed
-from incamera.protocol.fields import CosignRole, Gateway
-from incamera.protocol.ids import EntryId, LedgerId, UserTag
-from incamera.protocol.index_set import index_set
-from incamera.protocol.meeting_state import MeetingState, next_header
-from incamera.protocol.policy import (
-    Doors,
-    Follow,
-    Grant,
-    Identities,
-    Limits,
-    Policy,
-    Role,
-    Succession,
-)
-from incamera.protocol.roster import next_roster, roster_root
-from incamera.protocol.secret import Secret
-from incamera.protocol.signer import Ed25519Signer
-from incamera.protocol.topic import RULES, Context, apply, encode_state, state_hash
+from incamera.protocol.ids import EntryId
+from incamera.protocol.meeting_rules import MAX_NUMBER_STEP
+from incamera.protocol.topic import encode_state, state_hash
 
-LEDGER = LedgerId(sha256(b"ledger of the meeting vectors").digest())
-START_MS = 1_800_000_000_000
-HOUR_MS = 3_600_000
-LIMITS = Limits(
-    members=16,
-    unreachable_s=60,
-    identity_stale_s=600,
-    leaderless_s=600,
-    before_host_s=300,
-)
-POLICY = Policy(
-    doors=Doors.OPEN,
-    strict=False,
-    verify_first=False,
-    identities=Identities.EVERYONE,
-    succession=Succession.TIME_ORDER,
-    grants=(),
-    limits=LIMITS,
-    minimum_strength=1,
-    before_host=False,
-    follow=Follow.FINAL,
-)
-
-
-def digest(name: str) -> bytes:
-    """Return 32 bytes that stand for whatever `name` says."""
-    return sha256(name.encode()).digest()
-
-
-def signer_of(name: str) -> Ed25519Signer:
-    """Return the fixed key of somebody."""
-    return Ed25519Signer(Secret(bytearray(digest(f"key of {name}"))))
-
-
-class Scene:
-    """A meeting of Ann's in which entries are made on the newest state and landed."""
-
-    def __init__(self) -> None:
-        self.state: MeetingState | None = None
-        self.history: list[tuple[int, Entry]] = []
-        self.time_ms = START_MS
-        self.gate = "gate"
-
-    @property
-    def now(self) -> MeetingState:
-        """The newest state of a published meeting."""
-        assert self.state is not None
-        return self.state
-
-    def context(self) -> Context:
-        """Where and when the next entry is judged."""
-        return Context(LEDGER, RULES, len(self.history), self.time_ms)
-
-    def try_out(self, entry: Entry) -> MeetingState:
-        """Return what `entry` would make of the state, or raise."""
-        after = apply(self.state, entry, self.context())
-        assert isinstance(after, MeetingState)
-        return after
-
-    def land(self, *entries: Entry) -> "Scene":
-        """Apply entries, a second apart."""
-        for entry in entries:
-            self.state = self.try_out(entry)
-            self.history.append((self.time_ms, entry))
-            self.time_ms += 1000
-        return self
-
-    def header(self, who: str, kind: EntryType, **changes: Any) -> dict[str, Any]:
-        """Return place, seq and prev of somebody's next entry."""
-        seq, prev = next_header(self.now, signer_of(who).public, kind)
-        return {"place": self.now.meeting_id, "seq": seq, "prev": prev, **changes}
-
-    def publish(self, who: str = "ann", **changes: Any) -> Entry:
-        """Return a publish; `changes` are fields of its body."""
-        header = {"place": LEDGER, "seq": 0, "prev": None}
-        header |= changes.pop("header", {})
-        return sign_entry(signer_of(who), publish_body(who, **changes), **header)
-
-    def request(self, who: str, gate: str | None = "", **changes: Any) -> Entry:
-        """Return a request of somebody, by default through the scene's gate."""
-        header = self.header(who, EntryType.REQUEST, **changes.pop("header", {}))
-        by = None if gate is None else signer_of(gate or self.gate)
-        signer = signer_of(changes.pop("by", who))
-        return sign_request(signer, by, request_body(who, **changes), **header)
-
-    def epoch(
-        self, who: str = "ann", admit: Collection[int] = (), **changes: Any
-    ) -> Entry:
-        """Return an epoch on the last one: fresh where it must be, root as it follows."""
-        header = self.header(who, EntryType.EPOCH, **changes.pop("header", {}))
-        return sign_entry(signer_of(who), self.epoch_body(admit, **changes), **header)
-
-    def epoch_body(self, admit: Collection[int] = (), **changes: Any) -> Epoch:
-        """Return the body of an epoch; `left`, `lost`, `removed` are slots."""
-        drops = {how: changes.pop(how, ()) for how in ("left", "lost", "removed")}
-        dropped = {slot for slots in drops.values() for slot in slots}
-        fresh = dropped or self.now.fresh_needed or changes.get("supersedes")
-        fields: dict[str, Any] = {
-            "term": self.now.term,
-            "number": self.now.epoch + 1,
-            "prev_epoch": self.now.last,
-            "kind": EpochKind.FRESH if fresh else EpochKind.RATCHET,
-            "admitted": index_set(admit),
-            **{how: index_set(slots) for how, slots in drops.items()},
-            "commitment": digest(f"commitment {self.now.epoch + 1}"),
-            "refreshes": (),
-        }
-        fields |= changes
-        if "roster_root" not in fields:
-            fields["roster_root"] = self._root(admit, dropped)
-        return Epoch(**fields)
-
-    def _root(self, admit: Collection[int], dropped: Collection[int]) -> bytes:
-        try:
-            return roster_root(next_roster(self.now, admitted=admit, dropped=dropped))
-        except PeerError:  # the entry is meant to be illegal
-            return bytes(32)
-
-    def leave(self, who: str, **changes: Any) -> Entry:
-        """Return a leave or withdrawal."""
-        header = self.header(who, EntryType.LEAVE, **changes.pop("header", {}))
-        signer = signer_of(changes.pop("by", who))
-        return sign_entry(signer, Leave(**{"reason": 0, **changes}), **header)
-
-    def policy(self, who: str = "ann", **changes: Any) -> Entry:
-        """Return a policy change; fields of the policy itself go in `policy`."""
-        header = self.header(who, EntryType.POLICY, **changes.pop("header", {}))
-        policy = replace(self.now.policy, **changes.pop("policy", {}))
-        fields = {"term": self.now.term, "version": self.now.policy_version + 1}
-        body = PolicyChange(**{**fields, "policy": policy, **changes})
-        return sign_entry(signer_of(who), body, **header)
-
-    def dismiss(self, who: str = "ann", **changes: Any) -> Entry:
-        """Return a dismissal."""
-        header = self.header(who, EntryType.DISMISS, **changes.pop("header", {}))
-        body = Dismiss(**{"term": self.now.term, "reason": 0, **changes})
-        return sign_entry(signer_of(who), body, **header)
-
-    def open(self, **changes: Any) -> "Scene":
-        """Publish."""
-        return self.land(self.publish(**changes))
-
-    def seat(self, *names: str) -> "Scene":
-        """Let people ask and admit them in one epoch."""
-        first = self.now.next_ordinal
-        self.land(*[self.request(name) for name in names])
-        return self.land(self.epoch(admit=range(first, self.now.next_ordinal)))
+Fault = Callable[[Scene], Entry]
+REFUSED: dict[tuple[Callable[[], Scene], Code], dict[str, Fault]] = {
+    (opened, Code.DUPLICATE): {
+        "publish again": lambda s: s.history[0][1],
+    },
+    (opened, Code.WRONG_PLACE): {
+        "publish inside": lambda s: s.publish("bob"),
+    },
+    (opened, Code.NOT_LEGAL): {
+        "publish placed inside": lambda s: s.publish(
+            "bob", header={"place": s.now.meeting_id}
+        ),
+    },
+    (seated, Code.WRONG_PLACE): {
+        "request of another meeting": foreign_request,
+    },
+    (seated, Code.BAD_SIGNATURE): {
+        "request, spoiled": lambda s: spoiled(s.request("dan")),
+        "epoch, spoiled": lambda s: spoiled(s.epoch()),
+        "leave forged": forged_leave,
+    },
+    (seated, Code.WRONG_AUTHOR): {
+        "request by another key": lambda s: s.request("dan", by="eve"),
+        "epoch by a member": lambda s: s.epoch("bob"),
+        "epoch by a stranger": lambda s: s.epoch("eve"),
+        "leave of a stranger": lambda s: s.leave("eve"),
+        "policy by a member": lambda s: s.policy("bob"),
+        "dismissal by a member": lambda s: s.dismiss("bob"),
+    },
+    (seated, Code.NO_GATE): {
+        "request without gate": lambda s: s.request("dan", gate=None),
+    },
+    (seated, Code.BAD_COSIGNATURE): {
+        "request with another gate": lambda s: s.request("dan", gate="eve"),
+        "request with the gate of another request": borrowed_gate,
+        "request with two gates": two_gates,
+    },
+    (closed, Code.DOORS_CLOSED): {
+        "request at closed doors": lambda s: s.request("dan"),
+    },
+    (asking, Code.DUPLICATE): {
+        "request twice": lambda s: s.request("dan"),
+    },
+    (seated, Code.DUPLICATE): {
+        "request by a member": lambda s: s.request("bob"),
+    },
+    (withdrawn, Code.NOT_LEGAL): {
+        "request after withdrawing": lambda s: s.request("dan"),
+        "withdrawing twice": lambda s: s.leave("dan"),
+    },
+    (removed, Code.NOT_LEGAL): {
+        "request after removal": lambda s: s.request("cyd"),
+        "leave after removal": lambda s: s.leave("cyd"),
+    },
+    (dismissed, Code.ENDED): {
+        "request after the end": lambda s: s.request("dan"),
+    },
+    (late, Code.ENDED): {
+        "request too late": lambda s: s.request("dan"),
+    },
+    (early, Code.NOT_LEGAL): {
+        "request before the last entry's time": lambda s: s.request("dan"),
+    },
+    (seated, Code.OUT_OF_SEQUENCE): {
+        "request with a later number": lambda s: s.request("dan", header={"seq": 1}),
+        "request after another entry": lambda s: s.request(
+            "dan", header={"prev": s.now.last}
+        ),
+        "epoch counted in the other line": lambda s: s.epoch(
+            header={"seq": 0, "prev": None}
+        ),
+        "policy with the same version": lambda s: s.policy(version=0),
+    },
+    (seated, Code.WRONG_TERM): {
+        "epoch of another term": lambda s: s.epoch(term=1),
+        "policy of another term": lambda s: s.policy(term=1),
+        "dismissal of another term": lambda s: s.dismiss(term=1),
+    },
+    (seated, Code.WRONG_PREV_EPOCH): {
+        "epoch on an older one": lambda s: s.epoch(prev_epoch=s.now.leader),
+    },
+    (seated, Code.WRONG_EPOCH): {
+        "epoch with the same number": lambda s: s.epoch(number=1),
+        "epoch that burns numbers": lambda s: s.epoch(number=2 + MAX_NUMBER_STEP),
+    },
+    (opened, Code.NOT_FRESH): {
+        "first epoch by ratchet": lambda s: s.epoch(kind=EpochKind.RATCHET),
+    },
+    (seated, Code.NOT_FRESH): {
+        "drop by ratchet": lambda s: s.epoch(lost=[1], kind=EpochKind.RATCHET),
+        "superseding by ratchet": lambda s: s.epoch(
+            supersedes=(EntryId(bytes(32)),), kind=EpochKind.RATCHET
+        ),
+    },
+    (seated, Code.NOT_LEGAL): {
+        "superseding what landed": lambda s: s.epoch(supersedes=(s.now.last,)),
+        "admitting nobody's ordinal": lambda s: s.epoch(admit=[2]),
+        "admitting twice": lambda s: s.epoch(admit=[1]),
+        "dropping an empty slot": lambda s: s.epoch(lost=[3]),
+        "dropping twice": lambda s: s.epoch(lost=[1], removed=[1]),
+        "dropping the leader": lambda s: s.epoch(lost=[0]),
+        "dropping as left who stays": lambda s: s.epoch(left=[1]),
+    },
+    (seated, Code.WRONG_ROSTER): {
+        "epoch with another roster root": lambda s: s.epoch(roster_root=bytes(32)),
+    },
+    (crowded, Code.FULL): {
+        "admitting above the limit": lambda s: s.epoch(admit=[2]),
+    },
+    (leaderless, Code.NOT_LEGAL): {
+        "epoch without leader": lambda s: s.epoch(),
+        "leave twice": lambda s: s.leave("ann"),
+        "dismissal after leaving": lambda s: s.dismiss(),
+    },
+    (host_removed, Code.WRONG_AUTHOR): {
+        "policy by a removed host": lambda s: s.policy("bob"),
+    },
+    (host_leaving, Code.WRONG_AUTHOR): {
+        "policy by a leaving host": lambda s: s.policy("bob"),
+    },
+    (hosted, Code.NOT_LEGAL): {
+        "hosts changed by who is none": lambda s: s.policy(policy={"grants": ()}),
+    },
+    (Scene, Code.UNKNOWN_TOPIC): {
+        "request before any publish": lambda _: seated().history[1][1],
+    },
+    (Scene, Code.WRONG_PLACE): {
+        "publish for another ledger": lambda s: s.publish(header={"place": bytes(32)}),
+    },
+    (Scene, Code.OUT_OF_SEQUENCE): {
+        "publish that is not first": lambda s: s.publish(header={"seq": 1}),
+    },
+    (Scene, Code.UNKNOWN_RULES): {
+        "publish under unknown rules": lambda s: s.publish(rules=2),
+    },
+    (Scene, Code.WRONG_AUTHOR): {
+        "publish by another key": lambda s: s.publish(mvk=signer_of("eve").public),
+    },
+    (Scene, Code.NOT_LEGAL): {
+        "publish that ends first": lambda s: s.publish(opens_ms=s.time_ms + HOUR_MS),
+        "publish with grants": lambda s: s.publish(policy=granting()),
+        "publish with a successor": lambda s: s.publish(
+            policy=replace(POLICY, appointed=EntryId(bytes(32)))
+        ),
+    },
+    (Scene, Code.ENDED): {
+        "publish that is over": lambda s: s.publish(opens_ms=0, ends_ms=s.time_ms),
+    },
+    (Scene, Code.BAD_SIGNATURE): {
+        "publish, spoiled": lambda s: spoiled(s.publish()),
+    },
+}
 
 
-def publish_body(who: str = "ann", **changes: Any) -> Publish:
-    """Return the body of a publish."""
-    fields: dict[str, Any] = {
-        "rules": RULES,
-        "nonce": digest("publish nonce"),
-        "mvk": signer_of(who).public,
-        "gate": signer_of("gate").public,
-        "info": digest("info"),
-        "policy": POLICY,
-        "gateways": (Gateway(host="meet.example:443"),),
-        "fallbacks": (),
-        "opens_ms": START_MS,
-        "ends_ms": START_MS + HOUR_MS,
-        **_person(who),
-    }
-    return Publish(**{**fields, **changes})
-
-
-def request_body(who: str, **changes: Any) -> Request:
-    """Return the body of a request, without counter-signatures."""
-    fields: dict[str, Any] = {
-        "mvk": signer_of(who).public,
-        "nonce": digest(f"request nonce of {who}"),
-        **_person(who),
-    }
-    return Request(**{**fields, **changes})
-
-
-def _person(who: str) -> dict[str, Any]:
+def build() -> dict[str, object]:
+    """Return the vectors of meetings."""
     return {
-        "kem_hash": digest(f"KEM keys of {who}"),
-        "tag": UserTag(digest(f"tag of {who}")[:16]),
-        "kind": MemberKind.PERSON,
-        "code": digest(f"code of {who}"),
-        "identity": digest(f"identity of {who}"),
+        "format": "incamera vectors 0",
+        "about": "meeting histories with the hash of the state after each entry, and"
+        " entries that a history refuses",
+        "cases": [_history(make) for make in HISTORIES]
+        + [
+            _refusal(name, code, make, fault)
+            for (make, code), faults in REFUSED.items()
+            for name, fault in faults.items()
+        ],
     }
+
+
+def _pairs(history: list[tuple[int, Entry]]) -> list[list[object]]:
+    return [[time_ms, entry.data.hex()] for time_ms, entry in history]
+
+
+def _history(make: Callable[[], Scene]) -> dict[str, object]:
+    scene = make()
+    replay = Scene()
+    hashes = []
+    for time_ms, entry in scene.history:
+        replay.time_ms = time_ms
+        replay.land(parse_entry(entry.data))
+        hashes.append(state_hash(replay.now).hex())
+    return {
+        "name": (make.__doc__ or "").rstrip("."),
+        "ledger": LEDGER.hex(),
+        "history": _pairs(scene.history),
+        "expect": {"hashes": hashes, "state": encode_state(replay.now).hex()},
+    }
+
+
+def _refusal(
+    name: str, code: Code, make: Callable[[], Scene], fault: Callable[[Scene], Entry]
+) -> dict[str, object]:
+    scene = make()
+    entry = fault(scene)
+    if (found := verdict(scene, entry)) is not code:
+        raise AssertionError(f"{name}: {found}")
+    return {
+        "name": name,
+        "ledger": LEDGER.hex(),
+        "history": _pairs(scene.history),
+        "next": [scene.time_ms, entry.data.hex()],
+        "error": code.value,
+    }
+
+
+def verdict(scene: Scene, entry: Entry) -> Code | None:
+    """Return why the scene refuses the entry; None if it does not."""
+    try:
+        scene.try_out(entry)
+    except PeerError as error:
+        return error.code
+    return None

@@ -2,8 +2,9 @@
 """Fixed keys, fixed entropy and published vectors for the tests of the core."""
 
 import gzip
-import importlib.util
+import importlib
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from incamera.protocol.secret import Secret
 from incamera.protocol.signer import Ed25519Signer
 
 PUBLISHED = Path(__file__).parents[1] / "published"
-GENERATORS = Path(__file__).parents[2] / "spec" / "generators"
+HOME = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -63,20 +64,17 @@ def generators() -> Callable[[str], Any]:
     """Load a generator of vectors: its fixed people and bodies serve the tests too."""
 
     def load(name: str) -> Any:
-        spec = importlib.util.spec_from_file_location(name, GENERATORS / f"{name}.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
+        if str(HOME) not in sys.path:
+            sys.path.insert(0, str(HOME))
+        return importlib.import_module(f"spec.generators.{name}")
 
     return load
 
 
 @pytest.fixture(scope="session")
 def meetings(generators: Callable[[str], Any]) -> Any:
-    """The generator of meetings: `Scene`, `signer_of`, `publish_body`..."""
-    return generators("meeting")
+    """Scenes to try entries in: `Scene`, `signer_of`, `request_body`..."""
+    return generators("_scene")
 
 
 @pytest.fixture
