@@ -74,6 +74,9 @@ _SECONDS = _argument(
 _LISTEN = _argument(
     *("--listen",), default="127.0.0.1:0", metavar="HOST:PORT", help="the gateway's"
 )
+_LOOPBACK = _argument(
+    "--loopback", action="store_true", help="media within this machine"
+)
 _NO_GATEWAY = _argument("--no-gateway", action="store_true", help="start none")
 _ADDRESS = _argument(
     "--address", metavar="HOST:PORT", help="as members reach it, if not as it listens"
@@ -94,7 +97,7 @@ _KEYS = (_ASK, _PASSPHRASE_FILE)
 _MEDIA = (_PUBLIC, _PLAY, _RECORD)
 
 COMMANDS: Final = (
-    Command("up", "run the daemon", "up", (*_KEYS, _LISTEN, _NO_GATEWAY)),
+    Command("up", "run the daemon", "up", (*_KEYS, _LISTEN, _NO_GATEWAY, _LOOPBACK)),
     Command("down", "stop the daemon", "down"),
     Command("status", "tell how the daemon is", "status --json"),
     Command(
@@ -144,14 +147,14 @@ COMMANDS: Final = (
         *("bot join", "be a headless member"),
         *(
             "bot join - --name Bob --play bob.webm <link.txt",
-            (_LINK, _NAME, *_MEDIA, _SECONDS, *_KEYS),
+            (_LINK, _NAME, *_MEDIA, _SECONDS, *_KEYS, _LOOPBACK),
         ),
     ),
     Command(
         *("bot lead", "lead a meeting headless, admitting whoever has the link"),
         *(
             "bot lead --name Ada --title Tea --seconds 60",
-            (_NAME, _TITLE, *_MEDIA, _SECONDS, *_KEYS, _LISTEN),
+            (_NAME, _TITLE, *_MEDIA, _SECONDS, *_KEYS, _LISTEN, _LOOPBACK),
         ),
     ),
     Command(

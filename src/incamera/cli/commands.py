@@ -142,6 +142,7 @@ async def _up(context: Context) -> None:
         gateway=not given.no_gateway,
         host=host,
         port=port,
+        loopback=given.loopback,
     )
     await run_daemon(context.programs, settings, _announcer(context, "status"))
 
@@ -165,6 +166,7 @@ async def _bot(context: Context) -> None:
         gateway=leads,
         host=host,
         port=port,
+        loopback=given.loopback,
     )
     announce = _announcer(context, "events")
     await run_bot(context.programs, settings, bot, announce=announce)

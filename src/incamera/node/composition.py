@@ -13,6 +13,7 @@ from incamera.node.programs import (
     Running,
 )
 from incamera.node.service import Audit
+from incamera.protocol.signing import verify_key
 
 
 class _Installed:
@@ -22,7 +23,19 @@ class _Installed:
         raise _absent(f"daemon for {settings.home}")
 
     async def gateway(self, settings: GatewaySettings, announce: Announce) -> None:
-        raise _absent(f"gateway for {settings.home}, {announce}")
+        # Imported here: whoever only asks a daemon need not load a web server.
+        from incamera.node.gateway.config import GatewayConfig
+        from incamera.node.gateway.process import run_gateway
+
+        config = GatewayConfig(
+            home=settings.home / "gateway",
+            host=settings.host,
+            port=settings.port,
+            address=settings.address,
+            owners=frozenset(map(verify_key, settings.owners)),
+            parent=settings.parent,
+        )
+        await run_gateway(config, announce)
 
     async def audit_file(self, path: Path) -> Audit:
         raise _absent(f"audit of {path}")

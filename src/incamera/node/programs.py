@@ -35,6 +35,8 @@ class DaemonSettings:
     """Where that gateway listens."""
     port: int = 0
     """TCP port; 0 takes a free one."""
+    loopback: bool = False
+    """Offer 127.0.0.1 for media, for members on one machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
