@@ -3,6 +3,7 @@
 
 import argparse
 import asyncio
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from incamera.errors import UsageError
 from incamera.node.gateway.config import DEFAULT_HOST, GatewayConfig
 from incamera.node.gateway.process import run_gateway
+from incamera.protocol.descriptor import DEFAULT_PERIOD_S
 from incamera.protocol.signing import verify_key
 
 
@@ -21,6 +23,7 @@ def parse_arguments(arguments: Sequence[str]) -> GatewayConfig:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--address")
     parser.add_argument("--owner", action="append", default=[], metavar="HEX")
+    parser.add_argument("--period", type=int, default=DEFAULT_PERIOD_S)
     parser.add_argument("--parent", action="store_true")
     got = parser.parse_args(arguments)
     return GatewayConfig(
@@ -29,12 +32,13 @@ def parse_arguments(arguments: Sequence[str]) -> GatewayConfig:
         port=got.port,
         address=got.address,
         owners=frozenset(verify_key(bytes.fromhex(owner)) for owner in got.owner),
+        period_s=got.period,
         parent=got.parent,
     )
 
 
-def _announce(line: str) -> None:
-    sys.stdout.write(line + "\n")
+def _announce(ready: dict[str, str]) -> None:
+    sys.stdout.write(json.dumps(ready) + "\n")
     sys.stdout.flush()
 
 

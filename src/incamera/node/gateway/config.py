@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from incamera.node.gateway.limits import Limits
+from incamera.protocol.descriptor import DEFAULT_PERIOD_S
 from incamera.protocol.ids import VerifyKey
 
 DEFAULT_HOST: Final = "127.0.0.1"
@@ -26,6 +27,8 @@ class GatewayConfig:
     """host:port as members reach it, if not the one it listens at."""
     owners: frozenset[VerifyKey] = frozenset()
     """Keys that may open meetings and sign invitations."""
+    period_s: int = DEFAULT_PERIOD_S
+    """Longest age (s) of a checkpoint that is given out; part of the ledger's id."""
     parent: bool = False
     """Stop when standard input closes: the process that started it has gone."""
     limits: Limits = field(default_factory=Limits)

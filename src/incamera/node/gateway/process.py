@@ -7,7 +7,6 @@ or, when another process started it, as soon as that one is gone.
 
 import asyncio
 import contextlib
-import json
 import os
 import secrets
 import signal
@@ -16,7 +15,7 @@ import ssl
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import uvicorn
 
@@ -35,7 +34,7 @@ from incamera.protocol.descriptor import embedded_descriptor
 from incamera.protocol.secret import Secret
 from incamera.protocol.signer import Ed25519Signer
 
-Announce = Callable[[str], None]
+Announce: TypeAlias = Callable[[dict[str, str]], None]
 _SEED_BYTES: Final = 32
 _KEEP_ALIVE_S: Final = 30
 """Between two requests of one client: a new TLS connection costs more."""
@@ -49,7 +48,7 @@ _PING_S: Final = 15
 async def run_gateway(config: GatewayConfig, announce: Announce) -> None:
     """Run a gateway until it is told to stop.
 
-    `announce` gets one line of JSON, `{"address", "pin", "ledger_id"}`, when it takes
+    `announce` gets `{"address", "pin", "ledger_id"}`, ids in hex, when it takes
     connections.  Raises UsageError: ALREADY_RUNNING, BAD_ARGUMENT, STORAGE.
     """
     make_home(config.home)
@@ -58,7 +57,7 @@ async def run_gateway(config: GatewayConfig, announce: Announce) -> None:
     setup = Setup(
         signer,
         SystemClock(),
-        embedded_descriptor(signer.public),
+        embedded_descriptor(signer.public, period_s=config.period_s),
         limits=StorageLimits(config.limits.open_bytes, config.limits.follow_bytes),
     )
     ledger = await asyncio.to_thread(
@@ -103,7 +102,7 @@ async def _serve(
     _stop_on_signals(server)
     if config.parent:
         _stop_with_parent(server)
-    server.ready = lambda: announce(_ready_line(config, service, listener))
+    server.ready = lambda: announce(_ready(config, service, listener))
     tidy = asyncio.create_task(service.tidy_for_ever())
     try:
         await server.serve(sockets=[listener])
@@ -152,18 +151,16 @@ def _listen(config: GatewayConfig) -> socket.socket:
     return listener
 
 
-def _ready_line(
+def _ready(
     config: GatewayConfig, service: Service, listener: socket.socket
-) -> str:
+) -> dict[str, str]:
     host = f"[{config.host}]" if ":" in config.host else config.host
     address = config.address or f"{host}:{listener.getsockname()[1]}"
-    return json.dumps(
-        {
-            "address": address,
-            "pin": service.pin.hex(),
-            "ledger_id": service.ledger.ledger_id.hex(),
-        }
-    )
+    return {
+        "address": address,
+        "pin": service.pin.hex(),
+        "ledger_id": service.ledger.ledger_id.hex(),
+    }
 
 
 def _checkpoint_signer(home: Path) -> Ed25519Signer:

@@ -337,5 +337,5 @@ class Session:
         role = self._room.access.role(self._mvk)
         if role is not None and role is not self._told:
             self._told = role
-            ready = Ready(role=role, kid=kid_of(self._mvk))
+            ready = Ready(role=int(role), kid=kid_of(self._mvk))
             await self._socket.send(encode_frame(ready))
