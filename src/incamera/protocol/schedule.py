@@ -16,10 +16,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
-
-from incamera.errors import Code, PeerError
+from incamera.errors import Code, PeerError, UsageError
 from incamera.protocol import labels
 from incamera.protocol.ids import (
     EntryId,
@@ -33,6 +30,7 @@ from incamera.protocol.secret import Secret, take, wipe
 
 KEY_BYTES: Final = 32
 """Bytes of every key, seed, commitment and nonce here (SHA-256's output)."""
+_MAX_BLOCKS: Final = 255
 SALT_BYTES: Final = 16
 """Bytes of a box's random salt: two equal ones are out of reach within a key's life."""
 
@@ -49,10 +47,24 @@ class EpochContext:
 
 
 def expand(key: Secret, info: bytes, length: int = KEY_BYTES) -> Secret:
-    """Return HKDF-Expand-SHA-256(key, info, length) (RFC 5869, section 2.3)."""
-    out = bytearray(length)
-    HKDFExpand(SHA256(), length, info).derive_into(key.buffer, out)
-    return Secret(out)
+    """Return HKDF-Expand-SHA-256(key, info, length) (RFC 5869, section 2.3).
+
+    Written out over HMAC, since the library's own leaves its last block in a freed
+    `bytes` object.  Raises UsageError(BAD_ARGUMENT) above 255 blocks.
+    """
+    if length > _MAX_BLOCKS * KEY_BYTES:
+        raise UsageError(Code.BAD_ARGUMENT, "HKDF gives at most 255 blocks")
+    out, block = Secret(bytearray(length)), Secret(bytearray())
+    for start in range(0, length, KEY_BYTES):
+        number = start // KEY_BYTES + 1
+        text = block.buffer + info + bytes([number])
+        block.wipe()
+        block = take(hmac.digest(key.buffer, text, "sha256"))
+        wipe(text)
+        end = min(start + KEY_BYTES, length)
+        out.buffer[start:end] = memoryview(block.buffer)[: end - start]
+    block.wipe()
+    return out
 
 
 def u32(number: int) -> bytes:
