@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Engines, a clock that obeys, and meetings on the ledger under test."""
 
-import importlib.util
+import importlib
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -23,7 +24,7 @@ from incamera.protocol.secret import Secret
 from incamera.protocol.signer import Ed25519Signer
 from incamera.protocol.topic import RULES, Context, TopicState, apply
 
-GENERATOR = Path(__file__).parents[2] / "spec" / "generators" / "meeting.py"
+HOME = Path(__file__).parents[2]
 
 
 class SetClock:
@@ -37,12 +38,9 @@ class SetClock:
 
 
 def load_meetings() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("meeting_generator", GENERATOR)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    if str(HOME) not in sys.path:
+        sys.path.insert(0, str(HOME))
+    return importlib.import_module("spec.generators._scene")
 
 
 MEETINGS = load_meetings()

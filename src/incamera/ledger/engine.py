@@ -98,9 +98,9 @@ class Engine:
         self._setup = setup
         self._store = store
         self._runner = runner
-        self._sealed = Sealer(setup.descriptor, setup.signer, contents)
+        self._sealer = Sealer(setup.descriptor, setup.signer, contents)
         self._book = Book(
-            self._sealed.ledger, store, setup.limits, dict(contents.topics)
+            self._sealer.ledger, store, setup.limits, dict(contents.topics)
         )
         self._line: deque[_Waiting] = deque()
         self._turn = asyncio.Lock()
@@ -116,7 +116,7 @@ class Engine:
     @property
     def ledger_id(self) -> LedgerId:
         """The ledger's id."""
-        return self._sealed.ledger
+        return self._sealer.ledger
 
     async def append(self, entry: bytes) -> Receipt:
         """Order `entry`; see `Ledger.append`."""
@@ -151,12 +151,12 @@ class Engine:
     async def prove(self, topic: TopicId) -> Proof:
         """Return a proof that is not older than the period; see `Ledger.prove`."""
         await self._freshen()
-        return self._sealed.prove(topic, self._book.topics.get(topic))
+        return self._sealer.prove(topic, self._book.topics.get(topic))
 
     async def checkpoint(self) -> CheckpointAttestation:
         """Return a checkpoint that is not older than the descriptor's period."""
         await self._freshen()
-        return self._sealed.attestation
+        return self._sealer.attestation
 
     async def consistency(self, old_size: int, new_size: int) -> Sequence[bytes]:
         """Return a consistency proof.
@@ -164,7 +164,7 @@ class Engine:
         Raises LedgerError(ROLLED_BACK) for sizes this log never had.
         """
         self._check_open()
-        return self._sealed.consistency(old_size, new_size)
+        return self._sealer.consistency(old_size, new_size)
 
     async def state(self, topic: TopicId) -> TopicState | None:
         """Return the state of `topic`; None if unknown or pruned."""
@@ -252,7 +252,7 @@ class Engine:
         outcomes, step = await self._runner.work(lambda: self._commit(draft, entries))
         if step is not None:
             self._book.adopt(draft)
-            self._sealed.adopt(step)
+            self._sealer.adopt(step)
             self._notify(draft.rows)
         return outcomes
 
@@ -263,7 +263,7 @@ class Engine:
         outcomes = [draft.place(entry) for entry in entries]
         if entries and not draft.rows:
             return outcomes, None
-        step = self._sealed.next(draft.topics, draft.time_ms)
+        step = self._sealer.next(draft.topics, draft.time_ms)
         self._store.commit(Batch(draft.rows, draft.topics, step.leaf))
         return outcomes, step
 
@@ -280,13 +280,13 @@ class Engine:
                 await self._write(())
 
     def _is_fresh(self) -> bool:
-        newest = self._sealed.time_ms
+        newest = self._sealer.time_ms
         period_ms = self.descriptor.parameters.period_s * 1000
         return newest is not None and self._now_ms() - newest < period_ms
 
     def _now_ms(self) -> int:
         """Ledger time, which never goes back."""
-        return max(self._setup.clock.now_ms(), self._sealed.time_ms or 0)
+        return max(self._setup.clock.now_ms(), self._sealer.time_ms or 0)
 
     def _notify(self, rows: Sequence[Row]) -> None:
         for row in rows:

@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Final, TypeVar
@@ -27,6 +27,7 @@ from incamera.protocol.proof import LogLeaf, Record
 T = TypeVar("T")
 FORMAT: Final = 1
 _FULL: Final = 2
+_UNLIMITED: Final = 2**62
 _PUT_TOPIC: Final = (
     "INSERT INTO topics VALUES (?, ?, ?, ?, 0)"
     " ON CONFLICT (number) DO UPDATE SET count = excluded.count, head = excluded.head"
@@ -49,14 +50,15 @@ class SqliteStore:
         WRONG_LEDGER for another ledger's file, STORAGE if it cannot be used.
         """
         self._path = path
-        self._lock = _lock(path)
-        with _as_storage_error():
-            self._writer = connect(path)
+        with ExitStack() as opened, _as_storage_error():
+            opened.callback(os.close, _lock(path))
+            self._writer = opened.enter_context(closing(connect(path)))
             self._prepare(encode_descriptor(descriptor))
-            self._reader = connect(path)
-            self._page = int(self._number("PRAGMA page_size"))
-            pages = (max_bytes or 2**62) // self._page
+            self._reader = opened.enter_context(closing(connect(path)))
+            self._page = self._number("PRAGMA page_size")
+            pages = (max_bytes or _UNLIMITED) // self._page
             self._max_pages = self._number(f"PRAGMA max_page_count = {pages}")
+            self._opened = opened.pop_all()
 
     def load(self) -> Contents:
         """Return everything but the entries."""
@@ -131,9 +133,7 @@ class SqliteStore:
 
     def close(self) -> None:
         """Release the files."""
-        self._reader.close()
-        self._writer.close()
-        os.close(self._lock)
+        self._opened.close()
 
     def _prepare(self, descriptor: bytes) -> None:
         if not self._number("SELECT count(*) FROM sqlite_schema"):
@@ -192,7 +192,11 @@ def sqlite_ledger(path: Path, setup: Setup, *, max_bytes: int | None = None) -> 
     Raises UsageError(ALREADY_RUNNING), LedgerError: WRONG_LEDGER, STORAGE.
     """
     store = SqliteStore(path, setup.descriptor, max_bytes=max_bytes)
-    return Engine(setup, store, Threads())
+    with ExitStack() as opened:
+        opened.callback(store.close)
+        engine = Engine(setup, store, Threads())
+        opened.pop_all()
+    return engine
 
 
 def connect(path: Path) -> sqlite3.Connection:
