@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is neither entry nor signed message also has the form that the schema says."""
 
+import json
 import logging
 from collections.abc import Iterator
 from functools import cache
@@ -44,7 +45,8 @@ from incamera.protocol.signer import Ed25519Signer
 from incamera.protocol.smt import MapProof, OtherLeaf
 from incamera.protocol.wraps import Wrap
 
-TEXT = (Path(__file__).parents[1] / "spec/incamera.cddl").read_text()
+SPEC = Path(__file__).parents[1] / "spec"
+TEXT = (SPEC / "incamera.cddl").read_text()
 ID, SALT, TEXT_256 = bytes([8]) * 32, bytes(16), bytes(272)
 MEETING, KEY, ENTRY = MeetingId(ID), KeyId(ID), EntryId(ID)
 ADA = Ed25519Signer(Secret(bytearray([1]) * 32))
@@ -168,3 +170,17 @@ def test_a_batch_of_one_wrap_too_many_is_refused_control() -> None:
     value[2].append(value[2][0])
     assert accepts("wraps", full)
     assert not accepts("wraps", cbor2.dumps(value, canonical=True))
+
+
+def vector_entries() -> list[str]:
+    """Every entry of the histories that the vectors accept, in hex."""
+    cases = json.loads((SPEC / "vectors/meeting.json").read_text())["cases"]
+    return sorted({entry for case in cases for _, entry in case["history"]})
+
+
+def test_the_schema_takes_the_entries_of_the_vectors() -> None:
+    entries = vector_entries()
+    assert len(entries) > 20
+    for entry in entries:
+        assert accepts("meeting-entry", bytes.fromhex(entry)), entry
+        assert not accepts("user-entry", bytes.fromhex(entry))
