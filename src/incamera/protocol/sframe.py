@@ -7,18 +7,17 @@ AEAD does not commit to its key, so a KID selects exactly one key and nothing is
 tried.
 """
 
+import hmac
 from hashlib import sha256
 from itertools import count
 from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA512
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from incamera.errors import Code, PeerError, UsageError
 from incamera.protocol.replay import ReplayWindow
-from incamera.protocol.secret import Secret, wipe
+from incamera.protocol.secret import Secret, take
 
 SUITE: Final = 0x0005
 TAG_BYTES: Final = 16
@@ -116,21 +115,28 @@ class _Context:
 
         The library's cipher object holds the key and clears it when it is freed.
         """
-        key = _derive(base_key, label=_KEY_LABEL, kid=kid, size=_KEY_BYTES)
-        salt = _derive(base_key, label=_SALT_LABEL, kid=kid, size=_NONCE_BYTES)
+        root = take(
+            hmac.digest(b"", base_key.buffer, "sha512")
+        )  # HKDF-Extract, salt ""
+        key = _expand(root, _KEY_LABEL, kid=kid, size=_KEY_BYTES)
+        salt = _expand(root, _SALT_LABEL, kid=kid, size=_NONCE_BYTES)
         self.kid = kid
-        self._aead = AESGCM(key)
-        self._salt = int.from_bytes(salt, "big")
-        self.identity = sha256(salt).digest()
-        wipe(key)
-        wipe(salt)
+        self._aead = AESGCM(key.buffer)
+        self._salt = int.from_bytes(salt.buffer, "big")
+        self.identity = sha256(salt.buffer).digest()
+        for secret in (root, key, salt):
+            secret.wipe()
 
 
-def _derive(base_key: Secret, *, label: bytes, kid: int, size: int) -> bytearray:
+def _expand(root: Secret, label: bytes, *, kid: int, size: int) -> Secret:
+    """Return HKDF-Expand-SHA-512 of at most one block, which is one HMAC.
+
+    Not by the library's HKDF: that leaves a copy of the block in freed memory.
+    """
     info = label + kid.to_bytes(8, "big") + SUITE.to_bytes(2, "big")
-    out = bytearray(size)
-    kdf = HKDF(algorithm=SHA512(), length=size, salt=None, info=info)
-    kdf.derive_into(base_key.buffer, out)
+    block = take(hmac.digest(root.buffer, info + b"\1", "sha512"))
+    out = Secret(block.buffer[:size])
+    block.wipe()
     return out
 
 
