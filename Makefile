@@ -47,7 +47,7 @@ check: $(STAMPS)/python ## format, lint, types and architecture
 	@echo "check: ruff"
 	@$(BIN)/ruff check $(wildcard $(SOURCES))
 	@echo "check: mypy --strict"
-	@$(BIN)/mypy
+	@$(BIN)/mypy $(wildcard src tests bench demo tools spec/generators spec/make_vectors.py)
 	@echo "check: architecture"
 	@$(BIN)/pytest -q tests/test_architecture.py
 
