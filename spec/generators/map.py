@@ -18,7 +18,7 @@ def build() -> dict[str, object]:
     cases = [case for size in SIZES for case in proven(size)]
     return {
         "format": "incamera vectors 0",
-        "about": "sparse Merkle map, hashed as ICS23 SmtSpec: spec/ledger.md, section 4",
+        "about": "sparse Merkle map (ICS23 SmtSpec): spec/ledger.md, section 4",
         "cases": [*cases, *faults()],
     }
 

@@ -91,7 +91,7 @@ def attestation(**lies: Any) -> CheckpointAttestation:
     return CheckpointAttestation(note=note, leaf=leaf, path=log.prove_inclusion(5, 6))
 
 
-def proof_of(topic: TopicId, **changes: Any) -> bytes:
+def proof_of(topic: TopicId, /, **changes: Any) -> bytes:
     """Return the proof of a topic, there or not."""
     head = HEADS.get(topic)
     proof = Proof(
@@ -130,7 +130,7 @@ def proofs() -> list[Case]:
 def faults() -> list[Case]:
     """One fault each."""
     other = Head(bytes(32))
-    stale = [
+    stale: list[tuple[str, Case, Code]] = [
         ("other topic", {"topic": TopicId(bytes(32))}, Code.BAD_PROOF),
         ("other head", {"head": other}, Code.BAD_PROOF),
         ("count one less", {"count": 2}, Code.BAD_PROOF),
@@ -139,7 +139,7 @@ def faults() -> list[Case]:
         ("another ledger", {"ledger": ledger_id_of(b"x")}, Code.WRONG_LEDGER),
         ("path of the map cut", {"map": MAP.prove(TopicId(b"x"))}, Code.BAD_PROOF),
     ]
-    lies = [
+    lies: list[tuple[str, Case, Code]] = [
         ("time not the leaf's", {"time_ms": TIME_MS + 1}, Code.BAD_CHECKPOINT),
         ("map root not the leaf's", {"map_root": bytes(32)}, Code.BAD_CHECKPOINT),
         ("leaf not in the log", {"root": bytes(32)}, Code.BAD_PROOF),
