@@ -2,9 +2,11 @@
 """Checkpoint notes: one text per value, signed by the ledger's key."""
 
 import base64
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +26,11 @@ from incamera.protocol.checkpoint import (
     parse_note,
     sign_checkpoint,
     verify_note,
+)
+from incamera.protocol.descriptor import (
+    encode_descriptor,
+    ledger_id_of,
+    parse_descriptor,
 )
 from incamera.protocol.ids import LedgerId, VerifyKey
 from incamera.protocol.signer import Ed25519Signer
@@ -191,3 +198,32 @@ def test_cosignatures_behind_it_are_kept(text: str, key: Ed25519Signer) -> None:
     note = parse_note(more)
     assert verify_note(note, ledger=LEDGER, key=VerifyKey(key.public)) == CHECKPOINT
     assert format_note(note) == more
+
+
+def run_vector(case: dict[str, Any]) -> dict[str, Any]:
+    if case["operation"] == "descriptor":
+        data = bytes.fromhex(case["data"])
+        assert encode_descriptor(parse_descriptor(data)) == data
+        return {"ledger": ledger_id_of(data).hex()}
+    data = bytes.fromhex(case["descriptor"])
+    key = parse_descriptor(data).genesis.checkpoint_key
+    found = verify_note(parse_note(case["note"]), ledger=ledger_id_of(data), key=key)
+    hexed = {
+        name: getattr(found, name).hex() for name in ("ledger", "root", "map_root")
+    }
+    return {**hexed, "size": found.size, "time_ms": found.time_ms}
+
+
+VECTORS = Path(__file__).parents[2] / "spec" / "vectors" / "checkpoint.json"
+
+
+@pytest.mark.parametrize(
+    "case", json.loads(VECTORS.read_text())["cases"], ids=lambda case: case["name"]
+)
+def test_vector(case: dict[str, Any]) -> None:
+    if "error" not in case:
+        assert case["expect"].items() <= run_vector(case).items()
+        return
+    with pytest.raises(PeerError) as caught:
+        run_vector(case)
+    assert caught.value.code.value == case["error"]

@@ -213,3 +213,37 @@ def test_subtrees_hold_for_their_span_alone(size: int, data: st.DataObject) -> N
     assert is_refused(verify_subtree, part, root, longer, span=span, size=size)
     wrong = (start + 1, start + 1 + width)
     assert is_refused(verify_subtree, part, root, path, span=wrong, size=size)
+
+
+def hashes(case: dict[str, Any]) -> list[bytes]:
+    return [bytes.fromhex(item) for item in case["path"]]
+
+
+def run_vector(case: dict[str, Any]) -> dict[str, Any]:
+    """Roots come from the model, proofs from the case."""
+    size, old_size = case["size"], case.get("old_size", 0)
+    root, old_root = naive_root(leaves_of(size)), naive_root(leaves_of(old_size))
+    if case["operation"] == "inclusion":
+        index = case["index"]
+        leaf = leaf_hash(b"leaf %d" % index)
+        verify_inclusion(leaf, hashes(case), index=index, size=size, root=root)
+    if case["operation"] == "consistency":
+        known = bytes.fromhex(case["old_root"]) if "old_root" in case else old_root
+        sizes = {"old_size": old_size, "new_size": size}
+        verify_consistency(known, root, hashes(case), **sizes)
+    return {"root": root.hex(), "old_root": old_root.hex()}
+
+
+VECTORS = Path(__file__).parents[2] / "spec" / "vectors" / "log.json"
+
+
+@pytest.mark.parametrize(
+    "case", json.loads(VECTORS.read_text())["cases"], ids=lambda case: case["name"]
+)
+def test_vector(case: dict[str, Any]) -> None:
+    if "error" not in case:
+        assert case["expect"].items() <= run_vector(case).items()
+        return
+    with pytest.raises(PeerError) as caught:
+        run_vector(case)
+    assert caught.value.code.value == case["error"]

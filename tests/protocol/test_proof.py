@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Proofs: what is proven, and that nothing else can be."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from incamera.protocol.descriptor import (
     embedded_descriptor,
     encode_descriptor,
     ledger_id_of,
+    parse_descriptor,
 )
 from incamera.protocol.encoding import Value, encode, parse
 from incamera.protocol.ids import Head, LedgerId, TopicId
@@ -237,3 +240,34 @@ def test_largest_proof_fits(proof: Proof) -> None:
         proof, map=MapProof(siblings=siblings, other=other), attestation=attestation
     )
     assert parse_proof(encode_proof(large)) == large
+
+
+def run_vector(case: dict[str, Any]) -> dict[str, Any]:
+    if case["operation"] == "head":
+        before, entry = Head(bytes.fromhex(case["head"])), bytes.fromhex(case["entry"])
+        return {"head": fold_head(before, entry, case["time_ms"]).hex()}
+    descriptor = parse_descriptor(bytes.fromhex(case["descriptor"]))
+    proven = verify_proof(parse_proof(bytes.fromhex(case["data"])), descriptor)
+    return {
+        "topic": proven.topic.hex(),
+        "head": proven.head and proven.head.hex(),
+        "count": proven.count,
+        "time_ms": proven.time_ms,
+        "strength": int(proven.strength),
+        "size": proven.size,
+    }
+
+
+VECTORS = Path(__file__).parents[2] / "spec" / "vectors" / "proof.json"
+
+
+@pytest.mark.parametrize(
+    "case", json.loads(VECTORS.read_text())["cases"], ids=lambda case: case["name"]
+)
+def test_vector(case: dict[str, Any]) -> None:
+    if "error" not in case:
+        assert case["expect"].items() <= run_vector(case).items()
+        return
+    with pytest.raises(PeerError) as caught:
+        run_vector(case)
+    assert caught.value.code.value == case["error"]

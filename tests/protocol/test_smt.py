@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sparse map against a model that hashes all 256 levels' decisions naively."""
 
+import json
 from collections.abc import Callable, Mapping
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -137,3 +139,33 @@ def test_keys_that_share_a_long_prefix_go_deep(
     proof = tree.prove(b"high")
     assert len(proof.siblings) == shared + 1
     verify_map(tree.root(), proof, key=b"high", value=b"2")
+
+
+def run_vector(case: dict[str, Any]) -> dict[str, Any]:
+    """Roots come from the model, proofs from the case."""
+    names = [b"%d" % number for number in range(case["size"])]
+    root = naive_root({b"key " + name: b"value " + name for name in names})
+    other = case["other"] and OtherLeaf(
+        key_hash=bytes.fromhex(case["other"][0]),
+        value_hash=bytes.fromhex(case["other"][1]),
+    )
+    siblings = tuple(bytes.fromhex(item) for item in case["siblings"])
+    value = None if case["value"] is None else bytes.fromhex(case["value"])
+    proof = MapProof(siblings=siblings, other=other)
+    verify_map(root, proof, key=bytes.fromhex(case["key"]), value=value)
+    return {"root": root.hex()}
+
+
+VECTORS = Path(__file__).parents[2] / "spec" / "vectors" / "map.json"
+
+
+@pytest.mark.parametrize(
+    "case", json.loads(VECTORS.read_text())["cases"], ids=lambda case: case["name"]
+)
+def test_vector(case: dict[str, Any]) -> None:
+    if "error" not in case:
+        assert case["expect"].items() <= run_vector(case).items()
+        return
+    with pytest.raises(PeerError) as caught:
+        run_vector(case)
+    assert caught.value.code.value == case["error"]
