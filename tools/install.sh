@@ -36,7 +36,7 @@ install_uv() {
         fail "$python has neither venv nor pip (Debian: apt-get install python3-venv)"
     fi
     # $pip is several words on purpose
-    $pip --quiet --disable-pip-version-check --require-hashes -r requirements-tools.txt ||
+    PIP_ROOT_USER_ACTION=ignore $pip --quiet --disable-pip-version-check --require-hashes -r requirements-tools.txt ||
         fail "could not install uv: is the package index within reach?"
 }
 
