@@ -197,3 +197,14 @@ def test_the_schema_takes_no_entry_vector_that_is_only_badly_formed_control() ->
     # CDDL sees form, sizes and types; the rest of the profile is the reader's
     assert set(refused) <= {"schema", "unknown-type", "not-canonical", "too-large"}
     assert refused.count("schema") > 5
+
+
+@pytest.mark.parametrize(
+    ("topic", "rule"), [("proof", "proof"), ("checkpoint", "descriptor")]
+)
+def test_the_schema_and_the_ledger_vectors_agree(topic: str, rule: str) -> None:
+    told = [case for case in cases(topic) if case.get("operation") == rule]
+    taken = {case["name"]: accepts(rule, bytes.fromhex(case["data"])) for case in told}
+    assert all(taken[case["name"]] for case in told if "expect" in case)
+    refused = [case["error"] for case in told if not taken[case["name"]]]
+    assert {"schema", "unknown-type"} <= set(refused)
