@@ -2,19 +2,20 @@
 """Members with real keys, sources and connections, all in one process on loopback."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from incamera.errors import MediaError
 from incamera.media.encoded import EncodedFrame
 from incamera.media.mesh import Mesh, MeshPorts, Remote
 from incamera.media.peer import FrameSink
 from incamera.media.reader import MediaInput
 from incamera.media.recorder import Recorder
-from incamera.media.source import open_sources
+from incamera.media.source import Source, open_sources
 from incamera.media.testcard import Card, write_testcard
 from incamera.protocol.frames import (
     StreamId,
@@ -101,13 +102,13 @@ class Seen:
 class Member:
     """One member: its keys, its mesh, and what it has received, by slot."""
 
-    def __init__(self, slot: int, card: Path | None, folder: Path) -> None:
+    def __init__(self, slot: int, sources: Sequence[Source], folder: Path) -> None:
         self.remote = Remote(EntryId(sha256(bytes([slot])).digest()), slot)
         self.keys = Keys(slot)
         self.seen: dict[int, Seen] = {}
         self._folder = folder
-        sources = open_sources(MediaInput(str(card), loop=True)) if card else ()
-        ports = MeshPorts(self._open_sink, lambda kind, error: None, LOOPBACK)
+        self.ended: dict[StreamKind, MediaError | None] = {}
+        ports = MeshPorts(self._open_sink, self.ended.__setitem__, addresses=LOOPBACK)
         self.mesh = Mesh(self.keys, sources, ports)
         self.mesh.start()
 
@@ -159,9 +160,18 @@ class Room:
     until = staticmethod(until)
     share = staticmethod(share)
 
-    def member(self, slot: int, *, silent: bool = False) -> Member:
-        card = None if silent else self.cards / f"{slot}.webm"
-        self.members.append(Member(slot, card, self.folder))
+    def member(
+        self, slot: int, *, silent: bool = False, screen: bool = False
+    ) -> Member:
+        card = MediaInput(str(self.cards / f"{slot}.webm"), loop=True)
+        sources = () if silent else open_sources(card)
+        if screen:
+            other = MediaInput(str(self.cards / "3.webm"), loop=True)
+            sources += open_sources(other, screen=True, kinds=[StreamKind.SCREEN])
+        return self.member_with(slot, sources)
+
+    def member_with(self, slot: int, sources: Sequence[Source]) -> Member:
+        self.members.append(Member(slot, sources, self.folder))
         return self.members[-1]
 
     async def close(self) -> None:

@@ -171,6 +171,13 @@ def test_rubbish_is_counted_and_dropped(bench: Bench, data: bytes) -> None:
     assert (bench.delivered, intake.tally.refused.total()) == ([KEY], 1)
 
 
+def test_an_empty_frame_is_refused(bench: Bench) -> None:
+    bench.install()
+    intake = bench.intake(StreamKind.AUDIO)
+    intake.got(bench.seal(b"", StreamKind.AUDIO), 0)
+    assert (bench.delivered, intake.tally.refused) == ([], {Code.SCHEMA: 1})
+
+
 @pytest.mark.parametrize(
     "error", [MediaError(Code.MEDIA_FILE, "full"), OSError("full")]
 )

@@ -100,6 +100,8 @@ class Intake:
         opened = self._receiver.open(data, dummy=measure_dummy(self.kind, data))
         if opened.kind != self.kind:
             raise PeerError(Code.WRONG_PLACE, "a frame of another kind of stream")
+        if not opened.frame:
+            raise PeerError(Code.SCHEMA, "an empty frame")
         return opened
 
     def _accept(self, opened: Opened, time: int) -> None:

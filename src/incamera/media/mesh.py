@@ -7,17 +7,20 @@ again: entry ids never return.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from incamera.errors import Code, MediaError, PeerError, UsageError
+from incamera.errors import Code, IncameraError, MediaError, PeerError, UsageError
 from incamera.media.description import Description
 from incamera.media.outgoing import FrameSource, Outgoing
 from incamera.media.peer import FrameSink, LinkPorts, PeerLink
 from incamera.media.statistics import StreamStatistics, snapshot
 from incamera.protocol.frames import StreamId, StreamKind, StreamReceiver, StreamSender
 from incamera.protocol.ids import EntryId
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +56,13 @@ class MeshPorts:
     """What a mesh calls, and where it may listen.
 
     `source_ended` hears the kind of an own stream that ended, and why if it broke.
+    `link_changed` hears the states of a link, "failed" and "closed" among them.
     `addresses`: our addresses to offer; None for all of this machine.
     """
 
     open_sink: OpenMemberSink
     source_ended: Callable[[StreamKind, MediaError | None], None]
+    link_changed: Callable[[Remote, str], None] = lambda remote, state: None  # noqa: ARG005
     addresses: tuple[str, ...] | None = None
 
 
@@ -97,8 +102,8 @@ class Mesh:
         link = self._open(remote)
         try:
             return await link.accept_offer(offer)
-        except PeerError:
-            self._drop(remote.member)
+        except IncameraError:
+            self.drop(remote.member)
             raise
 
     async def accept_answer(self, member: EntryId, answer: Description) -> None:
@@ -123,7 +128,14 @@ class Mesh:
     def remove(self, member: EntryId) -> None:
         """Cut a removed member: nothing is sent from this call on, no offer taken."""
         self._removed.add(member)
-        self._drop(member)
+        self.drop(member)
+
+    def drop(self, member: EntryId) -> None:
+        """End the link to `member`, if there is one, at once; it may connect again."""
+        link = self._links.pop(member, None)
+        if link is not None:
+            link.mute()
+            self._start(_end(link))
 
     def keys_changed(self) -> None:
         """Try waiting frames again, after keys were installed."""
@@ -138,7 +150,7 @@ class Mesh:
     async def close(self) -> None:
         """End everything: sources, links and sinks."""
         for member in self.members:
-            self._drop(member)
+            self.drop(member)
         for run in self._runs:
             run.cancel()
         await asyncio.gather(*self._runs, *self._tasks, return_exceptions=True)
@@ -150,7 +162,7 @@ class Mesh:
     def _open(self, remote: Remote) -> PeerLink:
         if remote.member in self._removed:
             raise PeerError(Code.NOT_ALLOWED, "a removed member")
-        self._drop(remote.member)
+        self.drop(remote.member)
         link = PeerLink(remote.slot, self._link_ports(remote))
         self._links[remote.member] = link
         return link
@@ -160,14 +172,9 @@ class Mesh:
             outgoing=self._outgoing,
             receiver=self._keys.receiver(remote.slot),
             open_sink=lambda kinds: self._ports.open_sink(remote, kinds),
+            state_changed=lambda state: self._ports.link_changed(remote, state),
             addresses=self._ports.addresses,
         )
-
-    def _drop(self, member: EntryId) -> None:
-        link = self._links.pop(member, None)
-        if link is not None:
-            link.mute()
-            self._start(link.close())
 
     async def _run(self, outgoing: Outgoing) -> None:
         try:
@@ -181,3 +188,10 @@ class Mesh:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def _end(link: PeerLink) -> None:
+    try:
+        await link.close()
+    except MediaError as error:
+        _log.warning("the recording of slot %d is incomplete: %s", link.slot, error)

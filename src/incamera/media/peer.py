@@ -66,12 +66,14 @@ class OpenSink(Protocol):
 class LinkPorts:
     """What a link needs of its surroundings.
 
+    `state_changed` hears the connection's states.
     `addresses`: our addresses to offer; None for all of this machine.
     """
 
     outgoing: Sequence[Outgoing]
     receiver: StreamReceiver
     open_sink: OpenSink
+    state_changed: Callable[[str], None]
     addresses: tuple[str, ...] | None = None
     clock: Callable[[], float] = time.monotonic
 
@@ -100,7 +102,7 @@ class PeerLink:
         self._sink: FrameSink | None = None
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._connection.on("connectionstatechange", self._changed.set)
+        self._connection.on("connectionstatechange", self._note_state)
 
     @property
     def state(self) -> str:
@@ -139,7 +141,7 @@ class PeerLink:
 
         Raises PeerError as `verify_description` does; then nothing has been sent.
         """
-        kinds_by_mid(verify_description(answer), answer.streams)
+        verify_description(answer)
         kinds = {line.transceiver.mid: line.kind for line in self._lines}
         if any(kinds.get(stream.mid) != stream.kind for stream in answer.streams):
             raise PeerError(Code.SCHEMA, "a stream in a section of another kind")
@@ -173,14 +175,16 @@ class PeerLink:
                 line.outgoing.close_track(line.track)
 
     async def close(self) -> None:
-        """Mute, then end the connection and the sink."""
+        """Mute, then end the sink and, whatever the sink raises, the connection."""
         self.mute()
         sink, self._sink = self._sink, None
-        if sink is not None:
-            sink.close()
-        await self._connection.close()
-        self._changed.set()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            if sink is not None:
+                sink.close()
+        finally:
+            await self._connection.close()
+            self._changed.set()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def statistics(self) -> Mapping[StreamKind, StreamStatistics]:
         """Return the counts of the member's streams to us, by kind.
@@ -261,6 +265,12 @@ class PeerLink:
             if line.outgoing is not None:
                 mid = str(line.transceiver.mid)
                 yield Stream(line.outgoing.stream.number, line.kind, mid)
+
+    def _note_state(self) -> None:
+        """Tell later, outside of aiortc: what a listener raises would stop a close."""
+        self._changed.set()
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self._ports.state_changed, self.state)
 
     def _deliver(self, frame: EncodedFrame) -> None:
         if self._sink is not None:

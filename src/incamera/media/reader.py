@@ -30,6 +30,8 @@ DEVICE_FORMATS: Final = ("v4l2", "alsa", "pulse", "avfoundation", "dshow", "lavf
 """Kinds of device, by the names PyAV gives them; not every build has every one."""
 DEFAULT_RATE: Final = 15.0
 """Pictures per second where the file does not say."""
+UNREADABLE: Final = (av.FFmpegError, OSError, ValueError)
+"""What PyAV raises for a file or device that is absent, broken or full."""
 
 _PACKET_TICKS: Final = AUDIO_CLOCK * AUDIO_PACKET_MS // 1000
 
@@ -54,7 +56,7 @@ def open_input(source: MediaInput) -> InputContainer:
     code = Code.MEDIA_FILE if source.format is None else Code.MEDIA_DEVICE
     try:
         return av.open(source.path, format=source.format)
-    except (OSError, ValueError) as error:
+    except UNREADABLE as error:
         reason = getattr(error, "strerror", None) or "unknown format"
         raise MediaError(code, f"cannot open {source.path}: {reason}") from error
 
@@ -94,7 +96,7 @@ class FrameReader:
         """Yield the frames; `time` starts near 0.  Raises MediaError in mid-file."""
         try:
             yield from self._pictures() if is_video(self.kind) else self._sounds()
-        except (OSError, ValueError) as error:
+        except UNREADABLE as error:
             raise MediaError(self._code, "the input cannot be read on") from error
         finally:
             self._container.close()

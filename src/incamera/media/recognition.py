@@ -16,6 +16,7 @@ from typing import Final
 import av
 
 from incamera.errors import Code, MediaError
+from incamera.media.reader import UNREADABLE
 from incamera.media.testcard import (
     COLUMNS,
     MAX_SENDER,
@@ -83,7 +84,7 @@ def recognise(path: Path) -> Recognition:
     try:
         pictures = list(_pictures(path))
         windows = list(_windows(path))
-    except (OSError, ValueError) as error:
+    except UNREADABLE as error:
         raise MediaError(Code.MEDIA_FILE, f"cannot read {path}") from error
     last_s = max((at for at, _ in (*pictures, *windows)), default=-1.0)
     seconds = tuple(Second(Counter(), Counter()) for _ in range(int(last_s) + 1))

@@ -26,6 +26,7 @@ from incamera.media.encoded import (
     is_video,
     parse_picture_size,
 )
+from incamera.media.reader import UNREADABLE
 from incamera.protocol.frames import StreamKind
 
 WAIT_FOR_PICTURE_S: Final = 5.0
@@ -80,14 +81,20 @@ class Recorder:
         self._mux(frame, now_ms)
 
     def close(self) -> None:
-        """Finish the file; with no frame written there is none."""
+        """Finish the file; with no frame written there is none.
+
+        Raises MediaError(MEDIA_FILE) if its last part cannot be written.
+        """
         if self._waiting and not self._lacks_all_pictures():
             self._open_if_needed()
         self._waiting.clear()
-        if self._container is not None:
-            self._container.close()
-            self._container = None
+        container, self._container = self._container, None
         self._kinds = frozenset()
+        try:
+            if container is not None:
+                container.close()
+        except UNREADABLE as error:
+            raise _not_written(self._path) from error
 
     def _milliseconds(self) -> int:
         now_s = self._clock()
@@ -119,7 +126,7 @@ class Recorder:
             )
             self._add_streams(self._container)
             self._container.start_encoding()
-        except (OSError, ValueError) as error:
+        except UNREADABLE as error:
             raise _not_written(self._path) from error
         while self._waiting:
             self._mux(*self._waiting.popleft())
@@ -146,7 +153,7 @@ class Recorder:
         packet.is_keyframe = frame.is_key
         try:
             self._container.mux_one(packet)
-        except (OSError, ValueError) as error:
+        except UNREADABLE as error:
             raise _not_written(self._path) from error
 
     def _place(self, frame: EncodedFrame, now_ms: int) -> int:
