@@ -115,7 +115,7 @@ class Count:
 
 def new_sink(kinds: frozenset[StreamKind]) -> Count:
     """Return a sink for all kinds of a link."""
-    assert kinds == frozenset(_KINDS)
+    assert kinds <= frozenset(_KINDS)  # the sending side hears nothing
     return Count()
 
 
