@@ -208,3 +208,24 @@ def test_the_schema_and_the_ledger_vectors_agree(topic: str, rule: str) -> None:
     assert all(taken[case["name"]] for case in told if "expect" in case)
     refused = [case["error"] for case in told if not taken[case["name"]]]
     assert {"schema", "unknown-type"} <= set(refused)
+
+
+def bytes_of(data: Any) -> bytes:
+    """Bytes in hex, or [hex, number of zero bytes, hex] where most are zeros."""
+    if isinstance(data, str):
+        return bytes.fromhex(data)
+    before, zeros, after = data
+    return bytes.fromhex(before) + bytes(zeros) + bytes.fromhex(after)
+
+
+def test_the_schema_and_the_message_vectors_agree() -> None:
+    rules = {"unsigned": "relay-content", "batch": "wraps"}
+    refused = []
+    for case in cases("messages"):
+        if case["operation"] != "counters" and "data" in case:
+            clear = "class-b" if case.get("sealed") else "class-a"
+            rule = rules.get(case["operation"], clear)
+            taken = accepts(rule, bytes_of(case["data"]))
+            assert taken or "error" in case, case["name"]
+            refused += [] if taken else [case["error"]]
+    assert refused.count("schema") > 5
