@@ -23,7 +23,7 @@ from incamera.protocol.sframe import (
     TAG_BYTES,
     OpenContext,
     SealContext,
-    parse_header,
+    split_header,
 )
 
 MAX_SLOT: Final = 4095
@@ -133,6 +133,8 @@ class _Live(Generic[C]):
     number: int
     kind: StreamKind
     tail: bytes
+    bare: bytes
+    """The whole metadata of a frame without dummy."""
 
 
 class _Keys(Generic[C]):
@@ -156,7 +158,9 @@ class _Keys(Generic[C]):
             raise UsageError(Code.WRONG_STATE, "this key was installed before")
         self._used.add(context.identity)
         tail = metadata_tail(self._meeting, stream)
-        self.live[kid] = _Live(context, epoch, stream.number, stream.kind, tail)
+        self.live[kid] = _Live(
+            context, epoch, stream.number, stream.kind, tail, _LENGTHS[0] + tail
+        )
 
     def find(self, epoch: int) -> "_Live[C] | None":
         return next((live for live in self.live.values() if live.epoch == epoch), None)
@@ -311,13 +315,12 @@ class StreamReceiver:
         """
         if len(data) > MAX_PROTECTED:
             raise PeerError(Code.TOO_LARGE, "frame is too large")
-        metadata = _LENGTHS[dummy] + data[:dummy]
         sealed = data[dummy:]
-        kid, counter, size = parse_header(sealed)
+        kid, counter, size = split_header(sealed)
         live = self._keys.live.get(kid)
         if live is None:
             raise self._unknown(kid)
-        metadata += live.tail
+        metadata = _LENGTHS[dummy] + data[:dummy] + live.tail if dummy else live.bare
         frame = live.context.open_parsed(sealed, counter, size, metadata=metadata)
         found = (live.kind, live.number, live.epoch, counter, frame)
         return tuple.__new__(Opened, found)  # half the time of Opened(...)

@@ -21,7 +21,7 @@ from incamera.protocol.effects import (
     Streams,
     Tell,
 )
-from incamera.protocol.entry import Entry, parse_entry
+from incamera.protocol.entry import parse_entry
 from incamera.protocol.keying import got_kek, got_wrap
 from incamera.protocol.leader_moves import (
     adopt_gate,
@@ -99,7 +99,9 @@ def _signed(room: Room, message: Message, now_ms: int) -> list[Effect]:
             return got_kek(room, body, now_ms)
         case Switch() as body:
             _require(from_leader, "only the leader tells to switch")
-            return room.switch(body.key_id, now_ms)
+            # Without the key yet: we switch when it has come, at the latest in time.
+            known = body.key_id in room.keyring
+            return room.switch(body.key_id, now_ms) if known else []
         case Decline() as body:
             _require(from_leader, "only the leader declines")
             return _declined(room, body)
@@ -189,6 +191,8 @@ def hear_box(room: Room, box: GroupBox, now_ms: int) -> list[Effect]:
     if author is None or author.id == room.seat.entry:
         raise PeerError(Code.WRONG_SENDER, "box of an empty slot, or of ourselves")
     message = room.voice.open(box, room.keyring.find(box.key_id), author.mvk)
+    if author.id in room.removed:
+        raise PeerError(Code.NOT_ALLOWED, "this member's removal was seen")
     return _SAID[type(message.body)](room, author, message)
 
 
@@ -204,8 +208,6 @@ def _description(room: Room, author: StateMember, message: Message) -> list[Effe
         raise PeerError(Code.WRONG_SENDER, "description in another member's name")
     if body.receiver != room.seat.entry:
         raise PeerError(Code.WRONG_RECEIVER, "description for another member")
-    if author.id in room.removed:
-        raise PeerError(Code.NOT_ALLOWED, "this member's removal was seen")
     return [Signal(author.id, body)]
 
 
@@ -229,7 +231,7 @@ def _identity_keys(room: Room, author: StateMember, message: Message) -> list[Ef
 
 def _control(room: Room, author: StateMember, message: Message) -> list[Effect]:
     assert isinstance(message.body, Control)
-    if message.body.kind is ControlKind.ASK_PROOF_KEYS and room.leads:
+    if message.body.kind is ControlKind.ASK_PROOF_KEYS:
         return give_keys(room, [author])
     return []
 

@@ -74,7 +74,7 @@ def got_kek(room: Room, body: KekMessage, now_ms: int) -> list[Effect]:
     kek = open_sealed(kem.seed, body.sealed, info)
     if room.kek is not None:
         room.kek.wipe()
-    room.kek = MemberKek(pair, kek)
+    room.kek, room.kek_confirmed = MemberKek(pair, kek), False
     effects: list[Effect] = []
     for key_id in list(room.wanted):
         effects += try_wrap(room, key_id, now_ms)
@@ -103,7 +103,8 @@ def try_wrap(room: Room, key_id: KeyId, now_ms: int) -> list[Effect]:
         del room.early[key_id]
         return [Tell(Suspect(error.code, "a wrapped key"))]
     effects = _confirm(room, key_id, seed, now_ms)
-    if key_id in room.keyring:
+    if key_id in room.keyring and not room.kek_confirmed:
+        room.kek_confirmed = True
         room.seat.kems = room.seat.kems.renewed(room.tools.sealer)
         effects.append(room.clear(room.seat.kems.body(), room.leader))
     return effects

@@ -142,7 +142,8 @@ class Keyring:
         match value:
             case [list() as keys, bytes() | None as sending, bool() as stopped]:
                 ring = cls()
-                ring._keys = {key.key_id: key for key in map(_loader(reader), keys)}
+                loaded = [_load_key(key, reader) for key in keys]
+                ring._keys = {key.key_id: key for key in loaded}
                 ring.sending = None if sending is None else KeyId(sending)
                 ring.stopped = stopped
                 return ring

@@ -155,12 +155,11 @@ def _epoch(room: Room, before: MeetingState, entry: Entry, now_ms: int) -> list[
         return effects + over(room, "removed" if removed else "left")
     if room.me is None:
         return effects
-    came_in = room.phase is not Phase.INSIDE
     room.phase = Phase.INSIDE
     room.request_box = room.request_at_ms = None
     key_id = KeyId(entry.id)
     room.wanted[key_id] = Wanted(context, body.commitment, now_ms + WRAP_WAIT_MS)
-    if came_in:
+    if body.admitted:
         room.proof_keys_at_ms = now_ms + PROOF_KEYS_WAIT_MS
     return effects + take_key(room, key_id, body, now_ms)
 

@@ -31,6 +31,7 @@ from incamera.protocol.leading import Pending
 from incamera.protocol.meeting_state import OpenRequest, next_header
 from incamera.protocol.message import encode_unsigned
 from incamera.protocol.message_bodies import (
+    MAX_PROOF_KEYS,
     Decline,
     DeclineReason,
     EntryPush,
@@ -106,7 +107,7 @@ def got_request_box(room: Room, box: RequestBox) -> list[Effect]:
     if request is None:
         leading.hold_box(box)
         return []
-    if request.id in leading.kems:
+    if isinstance(room.people.find(request.id).result, Identified):
         return []
     secret = open_join_secret(room.seat, box, request.mvk)
     if kem_hash(secret.current, secret.spare) != request.kem_hash:
@@ -184,17 +185,18 @@ def _wrap(room: Room, members: list[StateMember]) -> list[Post]:
 
 
 def give_keys(room: Room, members: list[StateMember]) -> list[Effect]:
-    """Give the proof keys of those present to these members."""
+    """Give proof keys to these members: the leader everybody's, others their own."""
     state = room.meeting_state
     keys = [ProofKey(slot=_slot(room), key=bytes(room.seat.proof_key.buffer))]
-    for slot in sorted(state.roster):
+    for slot in sorted(state.roster) if room.leads else ():
         person = room.people.find(state.roster[slot].id)
         if person.proof_key is not None and slot != keys[0].slot:
             keys.append(ProofKey(slot=slot, key=bytes(person.proof_key.buffer)))
-    body = IdentityKeys(keys=tuple(keys))
     effects: list[Effect] = []
-    for member in members:
-        effects += room.group(body, kid_of(member.mvk))
+    for start in range(0, len(keys), MAX_PROOF_KEYS):
+        body = IdentityKeys(keys=tuple(keys[start : start + MAX_PROOF_KEYS]))
+        for member in members:
+            effects += room.group(body, kid_of(member.mvk))
     return effects
 
 

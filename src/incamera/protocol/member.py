@@ -214,12 +214,16 @@ class Member:
     def _ask_proof_keys(self, now_ms: int) -> list[Effect]:
         room = self.room
         others = [member for member in room.inside() if member != room.seat.entry]
+        lacking = room.people.lacking_keys(others)
         room.proof_keys_at_ms = None
-        if room.leads or not room.people.lacking_keys(others):
+        if not lacking:
             return []
         room.proof_keys_at_ms = now_ms + PROOF_KEYS_WAIT_MS
-        body = Control(kind=ControlKind.ASK_PROOF_KEYS)
-        return room.group(body, kid_of(room.leader.mvk))
+        body, effects = Control(kind=ControlKind.ASK_PROOF_KEYS), list[Effect]()
+        asked = lacking if room.leads else [room.leader.id]
+        for member in asked:
+            effects += room.group(body, room.people.find(member).kid)
+        return effects
 
     # ------------------------------------------------------------- what people want
 

@@ -16,23 +16,23 @@ _MASK: Final = (1 << WINDOW) - 1
 
 
 class ReplayWindow:
-    """Remembers the highest counter and which of the `WINDOW` up to it were seen."""
+    """Remembers the `highest` counter and which of the `WINDOW` up to it were seen."""
 
-    __slots__ = ("_highest", "_seen")
+    __slots__ = ("_seen", "highest")
 
     def __init__(self) -> None:
-        self._highest = -1
-        self._seen = 0  # bit i: counter _highest - i has been seen
+        self.highest = -1
+        self._seen = 0  # bit i: counter highest - i has been seen
 
     def check(self, counter: int) -> None:
         """Raise PeerError(REPLAYED) if `counter` was seen or is behind the window."""
-        age = self._highest - counter
+        age = self.highest - counter
         if age >= 0 and (age >= WINDOW or self._seen >> age & 1):
             raise PeerError(Code.REPLAYED, "frame counter is not new")
 
     def commit(self, counter: int) -> None:
         """Remember an authenticated `counter` that `check` has let through."""
-        ahead = counter - self._highest
+        ahead = counter - self.highest
         if ahead <= 0:
             self._seen |= 1 << -ahead
             return
@@ -40,4 +40,4 @@ class ReplayWindow:
             self._seen = (self._seen << ahead | 1) & _MASK
         else:  # a jump by 2^63 must not build a huge integer
             self._seen = 1
-        self._highest = counter
+        self.highest = counter

@@ -82,6 +82,8 @@ class Room:
     phase: Phase = Phase.ASKING
     leading: Leading | None = None
     kek: MemberKek | None = None
+    kek_confirmed: bool = False
+    """A key came through it and matched its commitment: its KEM key is erased."""
     wanted: dict[KeyId, Wanted] = field(default_factory=dict)
     early: dict[KeyId, Wrap] = field(default_factory=dict)
     removed: set[EntryId] = field(default_factory=set)

@@ -14,7 +14,7 @@ from incamera.errors import Code, PeerError
 from incamera.protocol.bodies import MemberKind
 from incamera.protocol.encoding import Value, encode
 from incamera.protocol.ids import EntryId, UserTag, VerifyKey
-from incamera.protocol.log import leaf_hash
+from incamera.protocol.log import EMPTY_ROOT, leaf_hash
 from incamera.protocol.policy import MAX_SLOTS
 
 if TYPE_CHECKING:  # the state holds rosters
@@ -62,8 +62,10 @@ _EMPTY_LEAF: Final = leaf_hash(b"")
 def roster_root(members: Mapping[int, Member]) -> bytes:
     """Return the RFC 6962 root over slots 0 to the highest taken one.
 
-    An empty slot is the empty leaf.  `members` is not empty.
+    An empty slot is the empty leaf, no member at all the empty tree.
     """
+    if not members:
+        return EMPTY_ROOT
     level = [_EMPTY_LEAF] * (max(members) + 1)
     for slot, member in members.items():
         level[slot] = member.leaf

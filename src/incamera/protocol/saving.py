@@ -38,7 +38,12 @@ def save_room(room: Room) -> bytearray:
         [room.count, room.phase.value, room.voice.boot, room.generation],
         None if room.kek is None else _save_kek(room.kek, writer),
         None if room.leading is None else _save_leading(room.leading, writer),
-        [list[Value](sorted(room.removed)), room.proof_given, room.request_box],
+        [
+            list[Value](sorted(room.removed)),
+            room.proof_given,
+            room.kek_confirmed,
+            room.request_box,
+        ],
         [[push.entry, push.append_at_ms] for push in room.pushed.values()],
         [_save_wanted(key_id, wanted) for key_id, wanted in room.wanted.items()],
     ]
@@ -97,9 +102,14 @@ def _open(seat: Seat, tools: Tools, numbers: Value) -> Room:
 
 def _load_seen(room: Room, seen: Value, pushed: Value) -> None:
     match seen, pushed:
-        case [list() as removed, bool() as given, box], list() as entries:
+        case [
+            list() as removed,
+            bool() as given,
+            bool() as confirmed,
+            box,
+        ], list() as entries:
             room.removed = {EntryId(e) for e in removed if isinstance(e, bytes)}
-            room.proof_given = given
+            room.proof_given, room.kek_confirmed = given, confirmed
             room.request_box = box if isinstance(box, bytes) else None
             room.request_at_ms = 0 if room.phase is Phase.ASKING else None
             for item in entries:
