@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Streams: keys by epoch, one key per KID, nothing under a removed member's key."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -269,69 +269,6 @@ def test_replayed_and_reordered_frames_control() -> None:
     data = sender(1).protect(b"picture")
     for _ in range(2):
         assert receiver(1).open(data).frame == b"picture"
-
-
-def used(sending: StreamSender, frames: int) -> Iterator[tuple[int, int]]:
-    """Yield the (KID, counter) of that many protected frames."""
-    for _ in range(frames):
-        header = parse_header(sending.protect(b""))
-        yield header.kid, header.counter
-
-
-@pytest.mark.acceptance("Z1-11")
-def test_a_million_frames_repeat_no_key_and_counter() -> None:
-    """Five lives of a member: keys change, it leaves and returns, it starts again.
-
-    Slot and epoch stay or return; each life has its own generation, thus its own keys.
-    """
-    seen = set[tuple[int, int, int, int]]()
-    for life in range(5):
-        number = 4 * life + StreamKind.VIDEO
-        sending = sender(1, 2, 3, 4, number=number)
-        for epoch in (1, 2, 3, 4):
-            if epoch > 1:
-                sending.switch(epoch)
-            seen |= {(number, epoch, *pair) for pair in used(sending, 50_000)}
-    assert len(seen) == 10**6
-
-
-@pytest.mark.acceptance("Z1-11")
-def test_a_million_frames_repeat_no_key_and_counter_control() -> None:
-    """Two senders of one generation do repeat: the generation is what tells them."""
-    first, second = set(used(sender(1), 100)), set(used(sender(1), 100))
-    assert first == second
-    lives = [sender(1, number=n).protect(b"x") for n in (VIDEO, VIDEO + 4)]
-    assert lives[0] != lives[1]
-    assert parse_header(lives[0]) == parse_header(lives[1])
-
-
-@pytest.mark.acceptance("Z1-10")
-@pytest.mark.acceptance("Z1-31")
-def test_kinds_have_keys_of_their_own(refused: Refused) -> None:
-    numbers = tuple(StreamKind)
-    receiving = receiver(1, numbers=numbers)
-    assert receiving.numbers == numbers
-    for kind in numbers:
-        data = sender(1, number=kind).protect(b"same")
-        assert receiving.open(data)[:2] == (kind, kind)
-        other = StreamReceiver(MEETING, SLOT)
-        other.announce(kind)
-        other.install(1, kind, key(1, number=(kind + 1) % 4))
-        with refused(Code.BAD_BOX):
-            other.open(data)
-
-
-@pytest.mark.acceptance("Z1-10")
-@pytest.mark.acceptance("Z1-31")
-def test_kinds_have_keys_of_their_own_control() -> None:
-    shared = key(1)
-    sending = StreamSender(MEETING, StreamId(SLOT, 1))
-    sending.install(1, shared)
-    sending.switch(1)
-    receiving = StreamReceiver(MEETING, SLOT)
-    receiving.announce(1)
-    receiving.install(1, 1, shared)
-    assert receiving.open(sending.protect(b"same")).frame == b"same"
 
 
 @pytest.mark.parametrize(
