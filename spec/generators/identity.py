@@ -239,54 +239,78 @@ def verified() -> list[Case]:
 def refused() -> list[Case]:
     """One fault each in what was opened or proven."""
     good = opening_of(ROOT, statement_of(ROOT))
-    topic, said = good.topic, statement_of(ROOT)
-    stranger = replace(said, user_id=UserId(digest("other")))
-    unborn = replace(said, head=replace(said.head, head=EMPTY_HEAD, count=0))
-    elsewhere = replace(said, head=replace(said.head, head=Head(digest("other"))))
-    device = replace(said, device_id=DeviceId(digest("other")[:16]))
-    forged = replace(good, statement=sign_statement(MEMBER, said))
-    wrong_info = InfoOpening(nonce=INFO_NONCE, info=encode({1: "Malice"}))
-    late = (OrderedEntry(time_ms=ENTERED + 1, entry=ROOT.data),)
-    faults: dict[str, tuple[IdentityOpening, Code]] = {
-        "by another key": (forged, Code.BAD_STATEMENT),
-        "another user": (opening_of(ROOT, stranger), Code.UNREGISTERED),
-        "proven absent": (
-            replace(good, topic=replace(topic, proof=proof_of(ROOT, absent=True))),
-            Code.UNREGISTERED,
-        ),
-        "another device": (opening_of(ROOT, device), Code.DEVICE_NOT_ACTIVE),
-        "before the device": (opening_of(ROOT, unborn), Code.DEVICE_NOT_ACTIVE),
-        "another head": (opening_of(ROOT, elsewhere), Code.BAD_PROOF),
-        "entries left out": (
-            replace(good, topic=replace(topic, records=())),
-            Code.BAD_PROOF,
-        ),
-        "entries at another time": (
-            replace(good, topic=replace(topic, records=late)),
-            Code.BAD_PROOF,
-        ),
-        "another user's proof": (
-            replace(good, topic=replace(topic, proof=proof_of(CLEAR))),
-            Code.BAD_PROOF,
-        ),
-        "wrong info": (replace(good, info=wrong_info), Code.BAD_OPENING),
-        "wrong r of the info": (
-            replace(good, info=InfoOpening(nonce=NONCE, info=INFO)),
-            Code.BAD_OPENING,
-        ),
-    }
-    return [
+    faults = {**wrong_statements(), **wrong_proofs(good), **wrong_info(good)}
+    stale = _fails(
+        "a head proven too long ago",
+        good,
+        expected_of(good),
+        ordered_ms=PROVEN + MAX_AGE_MS + 1,
+        code=Code.STALE_IDENTITY,
+    )
+    return [stale] + [
         _fails(name, opening, expected_of(opening), code=code)
         for name, (opening, code) in faults.items()
-    ] + [
-        _fails(
-            "a head proven too long ago",
-            good,
-            expected_of(good),
-            ordered_ms=PROVEN + MAX_AGE_MS + 1,
-            code=Code.STALE_IDENTITY,
-        )
     ]
+
+
+Faults = dict[str, tuple[IdentityOpening, Code]]
+
+
+def wrong_statements() -> Faults:
+    """Return openings whose statement is the fault."""
+    said = statement_of(ROOT)
+    good = opening_of(ROOT, said)
+    forged = replace(good, statement=sign_statement(MEMBER, said))
+    said_otherwise: dict[str, tuple[Statement, Code]] = {
+        "another user": (
+            replace(said, user_id=UserId(digest("other"))),
+            Code.UNREGISTERED,
+        ),
+        "another device": (
+            replace(said, device_id=DeviceId(digest("other")[:16])),
+            Code.DEVICE_NOT_ACTIVE,
+        ),
+        "before the device": (
+            replace(said, head=replace(said.head, head=EMPTY_HEAD, count=0)),
+            Code.DEVICE_NOT_ACTIVE,
+        ),
+        "another head": (
+            replace(said, head=replace(said.head, head=Head(digest("other")))),
+            Code.BAD_PROOF,
+        ),
+    }
+    rest = {
+        name: (opening_of(ROOT, statement), code)
+        for name, (statement, code) in said_otherwise.items()
+    }
+    return {"by another key": (forged, Code.BAD_STATEMENT), **rest}
+
+
+def wrong_proofs(good: IdentityOpening) -> Faults:
+    """Return openings whose topic or proof is the fault."""
+    late = (OrderedEntry(time_ms=ENTERED + 1, entry=ROOT.data),)
+    changes: dict[str, tuple[dict[str, Any], Code]] = {
+        "proven absent": ({"proof": proof_of(ROOT, absent=True)}, Code.UNREGISTERED),
+        "entries left out": ({"records": ()}, Code.BAD_PROOF),
+        "entries at another time": ({"records": late}, Code.BAD_PROOF),
+        "another user's proof": ({"proof": proof_of(CLEAR)}, Code.BAD_PROOF),
+    }
+    return {
+        name: (replace(good, topic=replace(good.topic, **change)), code)
+        for name, (change, code) in changes.items()
+    }
+
+
+def wrong_info(good: IdentityOpening) -> Faults:
+    """Return openings that do not open the committed information."""
+    openings = {
+        "wrong info": InfoOpening(nonce=INFO_NONCE, info=encode({1: "Malice"})),
+        "wrong r of the info": InfoOpening(nonce=NONCE, info=INFO),
+    }
+    return {
+        name: (replace(good, info=info), Code.BAD_OPENING)
+        for name, info in openings.items()
+    }
 
 
 def mismatched() -> list[Case]:

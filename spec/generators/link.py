@@ -5,6 +5,7 @@
 """
 
 from base64 import urlsafe_b64encode
+from functools import partial
 from typing import Any
 
 from spec.generators._cases import Case, digest, fails, file, plain, secret
@@ -76,9 +77,27 @@ def good() -> list[Case]:
 def bad() -> list[Case]:
     """One fault each."""
     text = make(LinkGateway("example.org", PIN))
+    faults = {**bad_form(text), **bad_gateways(text)}
+    cases = [
+        fails(
+            name,
+            "",
+            {"text": fault},
+            action=partial(parse_link, fault),
+            code=Code.BAD_LINK,
+        )
+        for name, fault in faults.items()
+    ]
+    for case in cases:
+        del case["operation"]  # there is only one here
+    return cases
+
+
+def bad_form(text: str) -> dict[str, str]:
+    """Return links with a fault anywhere but in the gateways."""
     head, secret_part = text.split("#")
-    pin, ledger = b64(PIN), b64(digest("ledger"))
-    faults = {
+    ledger = b64(digest("ledger"))
+    return {
         "no link": "",
         "another scheme": text.replace("incamera:", "https:"),
         "no secret": head,
@@ -94,36 +113,30 @@ def bad() -> list[Case]:
         "an empty record": text + ".",
         "a record without a leader": text + "." + b64(encode({2: "Alice"})),
         "a record with an unknown key": text + "." + b64(encode({1: LEADER, 9: 0})),
+        "too long": head + "x" * 4096 + "#" + secret_part,
+    }
+
+
+def bad_gateways(text: str) -> dict[str, str]:
+    """Return links with a fault in their gateways."""
+    pin = b64(PIN)
+    hosts = {
+        "upper case": "Example.org",
+        "port 0": "example.org:0",
+        "port 65536": "example.org:65536",
+        "port with a zero": "example.org:0443",
+        "a path": "example.org/x",
+        "long form of IPv6": "[2001:db8:0::1]",
+        "number out of range": "192.0.2.256",
+        "an address of 256 bytes": LONGEST.replace("d:", "dd:"),
+    }
+    return {
         "no gateway": text.replace(f"example.org~{pin}", ""),
         "an empty gateway": text.replace("&l=", ",&l="),
         "an empty pin": text.replace(pin, ""),
-        "upper case": text.replace("example.org", "Example.org"),
-        "port 0": text.replace("example.org", "example.org:0"),
-        "port 65536": text.replace("example.org", "example.org:65536"),
-        "port with a zero": text.replace("example.org", "example.org:0443"),
-        "a path": text.replace("example.org", "example.org/x"),
-        "long form of IPv6": text.replace("example.org", "[2001:db8:0::1]"),
-        "number out of range": text.replace("example.org", "192.0.2.256"),
         "nine gateways": text.replace("&l=", ",h" * 8 + "&l="),
-        "an address of 256 bytes": text.replace(
-            "example.org", LONGEST.replace("d:", "dd:")
-        ),
-        "too long": head + "x" * 4096 + "#" + secret_part,
+        **{name: text.replace("example.org", host) for name, host in hosts.items()},
     }
-    return [
-        {
-            k: v
-            for k, v in fails(
-                name,
-                "",
-                {"text": fault},
-                action=lambda fault=fault: parse_link(fault),  # type: ignore[misc]  # bound at once
-                code=Code.BAD_LINK,
-            ).items()
-            if k != "operation"
-        }
-        for name, fault in faults.items()
-    ]
 
 
 def _next_letter(letter: str) -> str:
