@@ -3,6 +3,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,38 @@ def run_vector(case: dict[str, Any]) -> dict[str, Any]:
     proof = MapProof(siblings=siblings, other=other)
     verify_map(root, proof, key=bytes.fromhex(case["key"]), value=value)
     return {"root": root.hex()}
+
+
+PUBLISHED = Path(__file__).parents[1] / "published" / "ics23" / "smt-existence.json"
+
+
+def protobuf(data: bytes) -> list[tuple[int, bytes]]:
+    """Length-delimited fields of a message that is shorter than 16 kB."""
+    fields, at = [], 0
+    while at < len(data):
+        number, kind, at = data[at] >> 3, data[at] & 7, at + 1
+        size, at = data[at], at + 1
+        if size > 127 and kind == 2:
+            size, at = size - 128 + 128 * data[at], at + 1
+        if kind == 2:
+            fields.append((number, data[at : at + size]))
+            at += size
+    return fields
+
+
+@pytest.mark.parametrize("name", ["exist_left", "exist_middle", "exist_right"])
+def test_published_ics23_proof(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An InnerOp holds 01 and, before or behind the child, its sibling."""
+    if name != "exist_right":  # the keys of the other two are given hashed
+        as_number = partial(int.from_bytes, byteorder="big")
+        monkeypatch.setattr("incamera.protocol.smt._key_number", as_number)
+    case = json.loads(PUBLISHED.read_text())[name]
+    ((_, existence),) = protobuf(bytes.fromhex(case["proof"]))
+    path = [dict(protobuf(op)) for number, op in protobuf(existence) if number == 4]
+    proof = MapProof(siblings=tuple(op.get(3) or op[2][1:] for op in path))
+    key, value, root = (bytes.fromhex(case[n]) for n in ("key", "value", "root"))
+    verify_map(root, proof, key=key, value=value)
+    assert is_refused(verify_map, root, proof, key=key, value=value + b"x")
 
 
 VECTORS = Path(__file__).parents[2] / "spec" / "vectors" / "map.json"
