@@ -20,6 +20,14 @@ export function equal(one: Uint8Array, other: Uint8Array): boolean {
   return one.length === other.length && one.every((byte, at) => byte === other[at]);
 }
 
+/** Say whether two secrets of one length are equal, in time that tells nothing. */
+export function equalSecrets(one: Uint8Array, other: Uint8Array): boolean {
+  if (one.length !== other.length) return false;
+  let difference = 0;
+  one.forEach((byte, at) => (difference |= byte ^ (other[at] ?? 0)));
+  return difference === 0;
+}
+
 /** Return `value` as `size` bytes, big endian. */
 export function bigEndian(value: bigint, size: number): Bytes {
   const out = new Uint8Array(size);

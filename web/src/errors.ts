@@ -10,6 +10,8 @@ export const CODES = [
   "bad-key",
   "bad-signature",
   "out-of-sequence",
+  "bad-opening",
+  "bad-commitment",
   "bad-box",
   "missing-key",
   "replayed",
