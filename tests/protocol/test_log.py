@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from incamera.errors import Code, PeerError
@@ -112,6 +112,7 @@ def test_all_published_cases_are_here_good_and_bad() -> None:
     assert sum(not case["wantErr"] for case in CASES.values()) >= 20
 
 
+@settings(deadline=None)  # other work may hold the machine
 @given(st.integers(0, 70))
 def test_root_equals_the_model(size: int) -> None:
     leaves = leaves_of(size)
@@ -122,12 +123,14 @@ def test_empty_log_has_the_root_of_no_leaves() -> None:
     assert Log().root() == EMPTY_ROOT == naive_root([])
 
 
+@settings(deadline=None)  # other work may hold the machine
 @given(SIZES, st.data())
 def test_old_roots_stay_available(size: int, data: st.DataObject) -> None:
     old = data.draw(st.integers(0, size))
     assert log_of(size).root(old) == naive_root(leaves_of(old))
 
 
+@settings(deadline=None)  # other work may hold the machine
 @given(SIZES, st.data())
 def test_inclusion_holds_for_its_leaf_alone(size: int, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, size - 1))
@@ -143,6 +146,7 @@ def test_inclusion_holds_for_its_leaf_alone(size: int, data: st.DataObject) -> N
     assert is_refused(verify_inclusion, leaf[:31], path, **here)
 
 
+@settings(deadline=None)  # other work may hold the machine
 @given(SIZES, st.data())
 def test_consistency_holds_for_its_sizes_alone(size: int, data: st.DataObject) -> None:
     old = data.draw(st.integers(1, size))
@@ -159,6 +163,7 @@ def test_consistency_holds_for_its_sizes_alone(size: int, data: st.DataObject) -
     )
 
 
+@settings(deadline=None)  # other work may hold the machine
 @given(SIZES, st.data())
 def test_one_flipped_bit_in_a_path_is_refused(size: int, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, size - 1))
@@ -197,6 +202,7 @@ def naive_subtree_proof(
     return [*rest, naive_root(left)]
 
 
+@settings(deadline=None)  # other work may hold the machine
 @given(SIZES, st.data())
 def test_subtrees_hold_for_their_span_alone(size: int, data: st.DataObject) -> None:
     width = data.draw(st.integers(1, size))

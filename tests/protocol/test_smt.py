@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from incamera.errors import Code, PeerError
@@ -53,11 +53,13 @@ def is_refused(check: Callable[..., None], *arguments: Any, **named: Any) -> boo
     return False
 
 
+@settings(deadline=None)  # other work may hold the machine
 @given(CONTENTS)
 def test_root_equals_the_model(contents: dict[bytes, bytes]) -> None:
     assert SparseMap(contents.items()).root() == naive_root(contents)
 
 
+@settings(deadline=None)  # other work may hold the machine
 @given(CONTENTS, st.lists(CONTENTS, max_size=4))
 def test_incremental_equals_bulk_and_leaves_the_old_map(
     first: dict[bytes, bytes], rest: list[dict[bytes, bytes]]
@@ -72,6 +74,7 @@ def test_incremental_equals_bulk_and_leaves_the_old_map(
     assert tree.root() == SparseMap(contents.items()).root()
 
 
+@settings(deadline=None)  # other work may hold the machine
 @given(CONTENTS, st.binary(min_size=1, max_size=4))
 def test_presence_and_absence_are_proven(
     contents: dict[bytes, bytes], other: bytes
