@@ -9,7 +9,8 @@ parse    bytes that are no header: the error
 seal     one frame under (base key, KID, counter), and back
 open     frames in order under one (base key, KID): each one's plaintext or error
 receive  a receiver with announced streams and keys gets one frame: what it finds, or
-         the error.  Where it finds one, the sender made it as the case says
+         the error
+largest  a sender of the only key protects a frame of zeros: size and SHA-256
 """
 
 from collections.abc import Callable
