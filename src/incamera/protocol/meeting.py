@@ -8,7 +8,7 @@ what else must hold, and what it does.  Everything about legality is found from 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar, assert_never
 
 from incamera.errors import Code, PeerError
 from incamera.protocol import meeting_rules as rules
@@ -174,6 +174,8 @@ def _check_who(state: MeetingState, author: Author, who: Who) -> None:
             allowed = rules.is_leader(state, author)
         case Who.LEADER_OR_HOST:
             allowed = rules.is_leader(state, author) or rules.is_host(state, author)
+        case _:
+            assert_never(who)
     if not allowed:
         raise PeerError(Code.WRONG_AUTHOR, f"not the {who.value}")
 

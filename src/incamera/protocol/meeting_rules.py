@@ -7,7 +7,7 @@ are columns of the table in `meeting`, and stand there alone.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, assert_never
 
 from incamera.errors import Code, PeerError
 from incamera.protocol.bodies import (
@@ -72,6 +72,8 @@ def check_request(at: Situation, body: Request) -> None:
             returns = True
         case Standing.STRANGER:
             returns = False
+        case _:
+            assert_never(at.author.standing)
     if at.state.next_ordinal >= MAX_REQUESTS:
         raise PeerError(Code.FULL, f"more than {MAX_REQUESTS} requests")
     if at.state.policy.doors is Doors.CLOSED and not returns:
