@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which parts make the installed program: the one place that names them all."""
 
-from contextlib import AbstractAsyncContextManager
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from incamera.errors import Code, UsageError
+from incamera.node.files import Lock
+from incamera.node.home import open_keystore
+from incamera.node.ports import SystemEntropy
 from incamera.node.programs import (
     Announce,
     DaemonSettings,
@@ -13,14 +17,31 @@ from incamera.node.programs import (
     Running,
 )
 from incamera.node.service import Audit
+from incamera.node.store import Store
 from incamera.protocol.signing import verify_key
 
 
 class _Installed:
     """The parts of this package."""
 
-    def daemon(self, settings: DaemonSettings) -> AbstractAsyncContextManager[Running]:
-        raise _absent(f"daemon for {settings.home}")
+    @asynccontextmanager
+    async def daemon(self, settings: DaemonSettings) -> AsyncIterator[Running]:
+        from incamera.node.daemon import Daemon
+
+        entropy = SystemEntropy()
+        keystore = open_keystore(settings.home, settings.passphrase, entropy=entropy)
+        with Lock(settings.home):
+            try:
+                store = Store(settings.home, keystore, entropy=entropy)
+                stopped = asyncio.Event()
+                daemon = Daemon(settings, store, stopped)
+                try:
+                    await daemon.start()
+                    yield Running(daemon, stopped)
+                finally:
+                    await daemon.close()
+            finally:
+                keystore.close()
 
     async def gateway(self, settings: GatewaySettings, announce: Announce) -> None:
         # Imported here: whoever only asks a daemon need not load a web server.
@@ -38,13 +59,11 @@ class _Installed:
         await run_gateway(config, announce)
 
     async def audit_file(self, path: Path) -> Audit:
-        raise _absent(f"audit of {path}")
+        from incamera.node.audit import audit_file
+
+        return await asyncio.to_thread(audit_file, path)
 
 
 def programs() -> Programs:
     """Return the parts of this package."""
     return _Installed()
-
-
-def _absent(what: str) -> UsageError:
-    return UsageError(Code.NOT_RUNNING, f"this build has no {what}")

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from incamera.errors import Code, UsageError
 
@@ -153,6 +153,14 @@ class Lock:
             os.close(self._file)
             message = f"another incamera already uses {home}"
             raise UsageError(Code.ALREADY_RUNNING, message) from None
+
+    def __enter__(self) -> Self:
+        """Hold it while the block runs."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Release it."""
+        self.release()
 
     def release(self) -> None:
         """Let the next process have the home."""

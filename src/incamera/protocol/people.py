@@ -50,6 +50,8 @@ class People:
     def __init__(self, meeting: MeetingId) -> None:
         self._meeting = meeting
         self._known: dict[EntryId, Person] = {}
+        self.openings: dict[EntryId, IdentityOpening] = {}
+        """Of those who checked out: what an exported record can prove them by."""
 
     def __contains__(self, entry: EntryId) -> bool:
         return entry in self._known
@@ -106,6 +108,7 @@ class People:
             self._known[entry] = replace(person, result=error.code)
             raise
         self._known[entry] = replace(person, result=identified)
+        self.openings[entry] = opening
         return identified
 
     def got_blob(

@@ -74,7 +74,7 @@ async def run_gateway(config: GatewayConfig, announce: Announce) -> None:
         await service.close()
 
 
-class _Server(uvicorn.Server):
+class GatewayServer(uvicorn.Server):
     """Says when it listens, and leaves signals to us.
 
     On SIGTERM uvicorn would end the process before the ledger is closed.
@@ -98,7 +98,7 @@ async def _serve(
     announce: Announce,
 ) -> None:
     listener, tls = wire
-    server = _Server(_uvicorn_config(service, tls))
+    server = make_server(service, tls)
     _stop_on_signals(server)
     if config.parent:
         _stop_with_parent(server)
@@ -110,11 +110,13 @@ async def _serve(
         tidy.cancel()
 
 
-def _uvicorn_config(service: Service, tls: TlsFiles) -> uvicorn.Config:
+def make_server(service: Service, tls: TlsFiles) -> GatewayServer:
+    """Return the HTTPS and WebSocket server of a service; `ready` is to be set."""
+
     def context(*_: object) -> ssl.SSLContext:
         return server_context(tls)
 
-    return uvicorn.Config(
+    settings = uvicorn.Config(
         make_app(service),
         ssl_certfile=tls.certificate,
         ssl_keyfile=tls.key,
@@ -136,6 +138,7 @@ def _uvicorn_config(service: Service, tls: TlsFiles) -> uvicorn.Config:
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_SHUTDOWN_S,
     )
+    return GatewayServer(settings)
 
 
 def _listen(config: GatewayConfig) -> socket.socket:
