@@ -22,6 +22,7 @@ from incamera.protocol.effects import (
     Tell,
 )
 from incamera.protocol.entry import parse_entry
+from incamera.protocol.ids import EntryId
 from incamera.protocol.keying import got_kek, got_wrap
 from incamera.protocol.leader_moves import (
     adopt_gate,
@@ -91,7 +92,15 @@ def _signed(room: Room, message: Message, now_ms: int) -> list[Effect]:
     message.verify(author.mvk, room.seat.meeting)
     if message.header.term != room.meeting_state.term:
         raise PeerError(Code.WRONG_TERM, "message of another term")
-    room.voice.guard.admit(message)
+    room.voice.guard.check(message)
+    effects = _act_on(room, author, message, now_ms)
+    room.voice.guard.admit(message)  # not before: what is refused changes nothing
+    return effects
+
+
+def _act_on(
+    room: Room, author: StateMember, message: Message, now_ms: int
+) -> list[Effect]:
     from_leader = author.id == room.meeting_state.leader
     match message.body:
         case KekMessage() as body:
@@ -150,8 +159,8 @@ def _pushed(room: Room, push: EntryPush, now_ms: int) -> list[Effect]:
     if not isinstance(entry.body, Epoch):
         raise PeerError(Code.UNKNOWN_TYPE, "only epochs are pushed")
     state = room.meeting_state
-    if entry.body.prev_epoch != state.last:
-        return []  # landed already, or it follows one that we have not read yet
+    if entry.body.prev_epoch != state.last or entry.id in room.pushed:
+        return []  # landed or seen already, or it follows one that we have not read yet
     apply(
         state,
         entry,
@@ -159,8 +168,15 @@ def _pushed(room: Room, push: EntryPush, now_ms: int) -> list[Effect]:
     )
     if len(room.pushed) >= MAX_PUSHED:
         return []
-    room.pushed[entry.id] = Pushed(push.entry, now_ms + APPEND_AFTER_MS)
-    return _see_removals(room, entry.body)
+    removed = _removals(room, entry.body)
+    room.pushed[entry.id] = Pushed(
+        push.entry, now_ms + APPEND_AFTER_MS, entry.body.prev_epoch, removed
+    )
+    if not removed:
+        return []
+    room.removed |= removed
+    room.keyring.stop()
+    return [StopSending(), *[Cut(member) for member in sorted(removed)]]
 
 
 def _now(room: Room, now_ms: int) -> int:
@@ -168,15 +184,9 @@ def _now(room: Room, now_ms: int) -> int:
     return max(now_ms, room.meeting_state.time_ms)
 
 
-def _see_removals(room: Room, body: Epoch) -> list[Effect]:
+def _removals(room: Room, body: Epoch) -> frozenset[EntryId]:
     roster = room.meeting_state.roster
-    members = [roster[slot].id for slot in body.removed]
-    members = [member for member in members if member != room.seat.entry]
-    if not members:
-        return []
-    room.removed |= set(members)
-    room.keyring.stop()
-    return [StopSending(), *[Cut(member) for member in members]]
+    return frozenset(roster[slot].id for slot in body.removed) - {room.seat.entry}
 
 
 # ------------------------------------------------------------------ sealed to the group
@@ -190,10 +200,14 @@ def hear_box(room: Room, box: GroupBox, now_ms: int) -> list[Effect]:
     author = room.meeting_state.roster.get(box.slot)
     if author is None or author.id == room.seat.entry:
         raise PeerError(Code.WRONG_SENDER, "box of an empty slot, or of ourselves")
-    message = room.voice.open(box, room.keyring.find(box.key_id), author.mvk)
     if author.id in room.removed:
         raise PeerError(Code.NOT_ALLOWED, "this member's removal was seen")
-    return _SAID[type(message.body)](room, author, message)
+    message = room.voice.open(box, room.keyring.find(box.key_id), author.mvk)
+    if type(message.body) not in _SAID:
+        raise PeerError(Code.UNKNOWN_TYPE, "no such message in a group box")
+    effects = _SAID[type(message.body)](room, author, message)
+    room.voice.guard.admit(message)
+    return effects
 
 
 def _chat(_room: Room, author: StateMember, message: Message) -> list[Effect]:
@@ -219,13 +233,13 @@ def _streams(_room: Room, author: StateMember, message: Message) -> list[Effect]
 def _identity_keys(room: Room, author: StateMember, message: Message) -> list[Effect]:
     assert isinstance(message.body, IdentityKeys)
     roster, effects = room.meeting_state.roster, list[Effect]()
-    from_leader = author.id == room.meeting_state.leader
+    if author.id != room.meeting_state.leader:
+        own = all(given.slot == author.slot for given in message.body.keys)
+        _require(own, "another member's proof key")
     for given in message.body.keys:
         member = roster.get(given.slot)
-        if member is None or member.id == room.seat.entry:
-            continue
-        _require(from_leader or member.id == author.id, "another member's proof key")
-        effects += room.people.learn_key(member.id, Secret(bytearray(given.key)))
+        if member is not None and member.id != room.seat.entry:
+            effects += room.people.learn_key(member.id, Secret(bytearray(given.key)))
     return effects
 
 

@@ -7,13 +7,12 @@ sealed to us once.  Whatever the way, the key counts only if it matches the comm
 """
 
 from incamera.errors import Code, PeerError
-from incamera.protocol.bodies import Epoch, EpochKind
 from incamera.protocol.box import PROOF_BOX, seal_proof
 from incamera.protocol.effects import Effect, StoreBlob, Suspect, Tell
 from incamera.protocol.encoding import encode
 from incamera.protocol.ids import EntryId, KeyId
 from incamera.protocol.kem import open_sealed
-from incamera.protocol.leader_moves import hand_out
+from incamera.protocol.leader_moves import advance, hand_out
 from incamera.protocol.message_bodies import (
     IdentityKeys,
     IdentityMessage,
@@ -35,19 +34,25 @@ WRAP_RETRY_MS = 1_000
 """The leader answers one wrap-ask a second."""
 
 
-def take_key(room: Room, key_id: KeyId, body: Epoch, now_ms: int) -> list[Effect]:
+def take_key(room: Room, key_id: KeyId, now_ms: int) -> list[Effect]:
     """Get the key of an epoch that has just landed, as far as it can be had now."""
     pending = room.leading.pending if room.leading else None
     if pending is not None and pending.key_id == key_id:
         effects = _hold(room, key_id, pending.key, now_ms)
         return effects + hand_out(room, pending, now_ms)
-    if body.kind is EpochKind.RATCHET and KeyId(body.prev_epoch) in room.keyring:
-        wanted = room.wanted[key_id]
-        previous = room.keyring.find(KeyId(body.prev_epoch))
-        return _confirm(
-            room, key_id, ratchet_seed(previous.key, wanted.context), now_ms
-        )
-    return try_wrap(room, key_id, now_ms)
+    previous = KeyId(room.wanted[key_id].context.prev_epoch)
+    if room.wanted[key_id].ratchet and previous in room.keyring:
+        effects = _step(room, previous, key_id, now_ms)
+    else:
+        effects = try_wrap(room, key_id, now_ms)
+    # Our own epoch is missing only if a disk was lost: a fresh one follows.
+    return effects + advance(room) if room.leads else effects
+
+
+def _step(room: Room, previous: KeyId, key_id: KeyId, now_ms: int) -> list[Effect]:
+    context = room.wanted[key_id].context
+    seed = ratchet_seed(room.keyring.find(previous).key, context)
+    return _confirm(room, key_id, seed, now_ms)
 
 
 def got_kek(room: Room, body: KekMessage, now_ms: int) -> list[Effect]:
@@ -110,8 +115,12 @@ def try_wrap(room: Room, key_id: KeyId, now_ms: int) -> list[Effect]:
     return effects
 
 
-def ask_for_wrap(room: Room, key_id: KeyId, now_ms: int) -> Effect:
-    """Return the question for a wrap that has not come."""
+def ask_for_wrap(room: Room, key_id: KeyId, now_ms: int) -> list[Effect]:
+    """Return the question for a wrap that has not come.
+
+    Our newest KEM keys come first: should the message that told them be lost, the
+    leader would seal a new pairwise key to one that is erased, for ever.
+    """
     room.wanted[key_id].ask_at_ms = now_ms + WRAP_RETRY_MS
     kek = room.kek
     body = WrapAsk(
@@ -119,7 +128,10 @@ def ask_for_wrap(room: Room, key_id: KeyId, now_ms: int) -> Effect:
         kek_id=kek.pair.kek_id if kek else NO_KEK,
         step=kek.step if kek else 0,
     )
-    return room.clear(body, room.leader)
+    effects: list[Effect] = []
+    if room.seat.kems.generation:
+        effects.append(room.clear(room.seat.kems.body(), room.leader))
+    return [*effects, room.clear(body, room.leader)]
 
 
 def _confirm(room: Room, key_id: KeyId, seed: Secret, now_ms: int) -> list[Effect]:
@@ -139,11 +151,15 @@ def _hold(room: Room, key_id: KeyId, key: Secret, now_ms: int) -> list[Effect]:
     effects = room.install(key_id, key, now_ms)
     if not room.proof_given:
         room.proof_given = True
-        effects += _give_proof(room)
+        effects += give_proof(room)
+    # An epoch that landed while this key was under way may be one step further.
+    for later, wanted in list(room.wanted.items()):
+        if wanted.ratchet and KeyId(wanted.context.prev_epoch) == key_id:
+            effects += _step(room, key_id, later, now_ms)
     return effects
 
 
-def _give_proof(room: Room) -> list[Effect]:
+def give_proof(room: Room) -> list[Effect]:
     """Store our identity message under our own key, and give that key to the group."""
     seat, me = room.seat, room.me
     assert me is not None

@@ -116,11 +116,14 @@ class Keyring:
             key.key.wipe()
         return switch, dropped
 
-    def next_due_ms(self) -> int | None:
-        """Return when `due` has something to do, or None."""
+    def next_due_ms(self, *, held_back: bool = False) -> int | None:
+        """Return when `due` has something to do, or None.
+
+        `held_back`: the newest key waits for an entry, so time does not bring it.
+        """
         times = [key.drop_at_ms for key in self._keys.values() if key.drop_at_ms]
         newest = self.newest
-        if newest is not None and newest.key_id != self.sending:
+        if newest and newest.key_id != self.sending and not held_back:
             times.append(newest.switch_at_ms)
         return min(times, default=None)
 

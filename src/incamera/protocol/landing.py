@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What follows from each entry that the ledger ordered (spec/meeting.md, section 7)."""
 
+from typing import Final
+
 from incamera.errors import Code, PeerError
 from incamera.protocol.bodies import (
     Dismiss,
     Epoch,
+    EpochKind,
     Leave,
     PolicyChange,
     Publish,
@@ -36,9 +39,9 @@ from incamera.protocol.schedule import EpochContext
 from incamera.protocol.statement import Purpose
 from incamera.protocol.topic import apply
 
-WRAP_WAIT_MS = 1_000
+WRAP_WAIT_MS: Final = 1_000
 """How long the wrap of a landed epoch may take before we ask for it."""
-PROOF_KEYS_WAIT_MS = 3_000
+PROOF_KEYS_WAIT_MS: Final = 3_000
 """How long the keys of the others' proofs may take before we ask for them."""
 
 
@@ -149,7 +152,11 @@ def _epoch(room: Room, before: MeetingState, entry: Entry, now_ms: int) -> list[
         term=body.term,
         epoch=body.number,
     )
+    key_id = KeyId(entry.id)
+    if room.leading is not None:
+        room.leading.give_up_unless(key_id)
     effects = _tell_changes(room, before, body)
+    room.settle_pushed()
     if room.seat.entry in _ids(before) - _ids(state):
         removed = _was_removed(room, before, body)
         return effects + over(room, "removed" if removed else "left")
@@ -157,11 +164,11 @@ def _epoch(room: Room, before: MeetingState, entry: Entry, now_ms: int) -> list[
         return effects
     room.phase = Phase.INSIDE
     room.request_box = room.request_at_ms = None
-    key_id = KeyId(entry.id)
-    room.wanted[key_id] = Wanted(context, body.commitment, now_ms + WRAP_WAIT_MS)
+    ask_at, ratchet = now_ms + WRAP_WAIT_MS, body.kind is EpochKind.RATCHET
+    room.want(key_id, Wanted(context, body.commitment, ask_at, ratchet))
     if body.admitted:
         room.proof_keys_at_ms = now_ms + PROOF_KEYS_WAIT_MS
-    return effects + take_key(room, key_id, body, now_ms)
+    return effects + take_key(room, key_id, now_ms)
 
 
 def _tell_changes(room: Room, before: MeetingState, body: Epoch) -> list[Effect]:
@@ -174,7 +181,6 @@ def _tell_changes(room: Room, before: MeetingState, body: Epoch) -> list[Effect]
         effects.append(StopSending())
     for slot, how in gone:
         member = before.roster[slot].id
-        room.removed.discard(member)
         room.people.forget(member)
         effects += [Cut(member), Tell(WentOut(member, how))]
     for member in sorted(_ids(state) - _ids(before)):

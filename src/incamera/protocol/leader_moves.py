@@ -107,15 +107,19 @@ def got_request_box(room: Room, box: RequestBox) -> list[Effect]:
     if request is None:
         leading.hold_box(box)
         return []
-    if isinstance(room.people.find(request.id).result, Identified):
-        return []
+    match room.people.find(request.id).result:
+        case Identified():
+            return []
+        case Code() as code:  # nobody makes us open and check it over and over
+            return decline(room, request, _reason(code))
     secret = open_join_secret(room.seat, box, request.mvk)
     if kem_hash(secret.current, secret.spare) != request.kem_hash:
         raise PeerError(Code.BAD_STATEMENT, "KEM keys are not those of the request")
     try:
         identified = room.people.check(request.id, secret.opening, room.inside())
     except PeerError as error:
-        return [*decline(room, request, _reason(error)), _refused(request, error)]
+        told = Tell(AskRefused(request.id, error.code))
+        return [*decline(room, request, _reason(error.code)), told]
     leading.kems[request.id] = MemberKeys(
         current=secret.current, spare=secret.spare, generation=0
     )
@@ -129,12 +133,8 @@ def decline(room: Room, request: OpenRequest, reason: DeclineReason) -> list[Eff
     return [Post(kid_of(request.mvk), message.data)]
 
 
-def _refused(request: OpenRequest, error: PeerError) -> Tell:
-    return Tell(AskRefused(request.id, error.code))
-
-
-def _reason(error: PeerError) -> DeclineReason:
-    conflict = error.code is Code.TAG_CONFLICT
+def _reason(code: Code) -> DeclineReason:
+    conflict = code is Code.TAG_CONFLICT
     return DeclineReason.TAG if conflict else DeclineReason.IDENTITY
 
 
@@ -150,16 +150,22 @@ def advance(room: Room) -> list[Effect]:
     )
     if pending is None:
         return []
-    effects: list[Effect] = [
-        Append(pending.entry),
-        Post(None, encode_unsigned(EntryPush(entry=pending.entry))),
-    ]
-    if leading.remove:
-        room.removed |= leading.remove
-        room.keyring.stop()
-        cuts = [Cut(member) for member in sorted(leading.remove)]
-        effects = [StopSending(), *cuts, *effects]
-    return effects
+    return send_pending(pending)
+
+
+def send_pending(pending: Pending) -> list[Effect]:
+    """Append our epoch, and let everybody see it before the ledger orders it."""
+    push = encode_unsigned(EntryPush(entry=pending.entry))
+    return [Append(pending.entry), Post(None, push)]
+
+
+def remove(room: Room, member: EntryId) -> list[Effect]:
+    """Put a member out: nothing goes to it from now on, whatever is under way."""
+    assert room.leading is not None
+    room.leading.remove.add(member)
+    room.removed.add(member)
+    room.keyring.stop()
+    return [StopSending(), Cut(member), *advance(room)]
 
 
 def hand_out(room: Room, pending: Pending, now_ms: int) -> list[Effect]:
@@ -251,7 +257,7 @@ def got_member_keys(room: Room, member: EntryId, body: MemberKeys) -> list[Effec
     leading = room.leading
     assert leading is not None
     known = leading.kems.get(member)
-    if known is not None and known.generation >= body.generation:
+    if known is not None and known.generation > body.generation:
         raise PeerError(Code.REPLAYED, "older KEM keys")
     leading.kems[member] = body
     return []
@@ -264,13 +270,11 @@ def set_doors(room: Room, doors: Doors) -> list[Effect]:
     """Open or close the doors; closing them replaces the gate, so old links end."""
     leading, state = room.leading, room.meeting_state
     assert leading is not None
-    secret = room.tools.secret() if doors is Doors.CLOSED else None
     gate = None
-    if secret is not None:
-        if leading.link_secret is not None:
-            leading.link_secret.wipe()
-        leading.link_secret = secret
-        gate = gate_signer(secret, room.seat.ledger_id).public
+    if doors is Doors.CLOSED:
+        # Of two policies under way either may land: both bring the same gate.
+        leading.link_secret = leading.link_secret or room.tools.secret()
+        gate = gate_signer(leading.link_secret, room.seat.ledger_id).public
     body = PolicyChange(
         term=state.term,
         version=state.policy_version + 1,

@@ -100,12 +100,13 @@ class Leading:
         slots = {member.id: slot for slot, member in state.roster.items()}
         removed = {slots[who] for who in self.remove if who in slots}
         left = set(state.leaving) - removed
-        wished = set(self.admit)
-        ordinals = [o for o, r in state.requests.items() if r.id in wished]
-        if self.pending or not (removed or left or ordinals or state.fresh_needed):
+        ordinals = self._wished(state)
+        # An epoch of ours that we no longer hold was lost with a disk: start afresh.
+        held = self.current is not None and self.current.key_id == KeyId(state.last)
+        must = state.fresh_needed or not held
+        if self.pending or not (removed or left or ordinals or must):
             return None
-        fresh = bool(removed or left) or state.fresh_needed
-        fresh = fresh or self.ratchets >= MAX_RATCHETS
+        fresh = bool(removed or left) or must or self.ratchets >= MAX_RATCHETS
         roster = next_roster(state, admitted=ordinals, dropped=removed | left)
         context = EpochContext(
             meeting=state.meeting_id,
@@ -134,10 +135,23 @@ class Leading:
         self.pending = Pending(entry.data, key_id, context, seed, key, fresh)
         return self.pending
 
+    def _wished(self, state: MeetingState) -> list[int]:
+        wished = set(self.admit)
+        requests = state.requests.values()
+        return [r.ordinal for r in requests if r.id in wished and not r.withdrawn]
+
+    def give_up_unless(self, landed: KeyId) -> None:
+        """Forget the epoch under way if another one landed in its place."""
+        if self.pending is not None and self.pending.key_id != landed:
+            self.pending.seed.wipe()
+            self.pending.key.wipe()
+            self.pending = None
+
     def landed(self, pending: Pending, state: MeetingState) -> None:
         """Take note that our epoch is on the ledger: wishes met, old keys erased."""
         inside = {member.id for member in state.roster.values()}
-        self.admit = [who for who in self.admit if who not in inside]
+        waiting = {r.id for r in state.requests.values() if not r.withdrawn}
+        self.admit = [who for who in self.admit if who in waiting]
         self.remove &= inside
         if self.current is not None:
             self.current.seed.wipe()
@@ -235,6 +249,8 @@ class Leading:
                 part.seed.wipe()
         if self.pending is not None:
             self.pending.key.wipe()
+        if self.link_secret is not None:
+            self.link_secret.wipe()
         for kek in self.keks.values():
             kek.wipe()
 

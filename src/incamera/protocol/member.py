@@ -20,6 +20,7 @@ from incamera.protocol.bodies import Dismiss, Leave
 from incamera.protocol.effects import (
     Append,
     Effect,
+    Erase,
     KeysDropped,
     KeysInstalled,
     Post,
@@ -30,8 +31,8 @@ from incamera.protocol.effects import (
 )
 from incamera.protocol.entry import EntryType, sign_entry
 from incamera.protocol.hearing import hear, hear_box
-from incamera.protocol.ids import EntryId, LedgerId
-from incamera.protocol.keying import ask_for_wrap
+from incamera.protocol.ids import EntryId, KeyId, LedgerId
+from incamera.protocol.keying import ask_for_wrap, give_proof
 from incamera.protocol.landing import PROOF_KEYS_WAIT_MS, fold, land
 from incamera.protocol.leader_moves import (
     advance,
@@ -39,6 +40,8 @@ from incamera.protocol.leader_moves import (
     identified,
     leader_card,
     open_requests,
+    remove,
+    send_pending,
     send_switch,
     set_doors,
 )
@@ -130,6 +133,8 @@ class Member:
     def resume(self, now_ms: int) -> list[Effect]:
         """Do again what a restart may have interrupted; everything here may repeat."""
         room, effects = self.room, list[Effect]()
+        if room.phase is Phase.OVER:
+            return [Erase()]
         if room.phase in (Phase.STARTING, Phase.ASKING) and room.me is None:
             effects.append(Append(room.seat.entry_bytes))
         for key in room.keyring.live():
@@ -140,9 +145,10 @@ class Member:
         if room.leading is not None and room.state is not None:
             pending = room.leading.pending
             effects.append(leader_card(room))
-            if pending is not None:
-                effects.append(Append(pending.entry))
-        if room.state is not None:
+            effects += [] if pending is None else send_pending(pending)
+        if room.me is not None:
+            room.proof_keys_at_ms = now_ms + PROOF_KEYS_WAIT_MS
+            effects += give_proof(room) if room.proof_given else []
             effects += [
                 room.people.fetch(p) for p in room.people.unchecked(room.inside())
             ]
@@ -152,6 +158,8 @@ class Member:
 
     def got_record(self, record: Record, now_ms: int) -> list[Effect]:
         """Take the topic's next ordered record; PeerError if it is not legal."""
+        if self.room.phase is Phase.OVER:
+            return []
         starting = self.room.phase is Phase.STARTING
         effects = land(self.room, record, now_ms)
         if starting and self.room.leads:
@@ -160,10 +168,14 @@ class Member:
 
     def got_message(self, data: bytes, now_ms: int) -> list[Effect]:
         """Take what the relay brought; PeerError if it is refused."""
+        if self.room.phase is Phase.OVER:
+            return []
         return self._done(hear(self.room, data, now_ms), now_ms)
 
     def got_blob(self, name: str, data: bytes | None, now_ms: int) -> list[Effect]:
         """Take a stored proof that was asked for; None: it is not there yet."""
+        if self.room.phase is Phase.OVER:
+            return []
         if data is None:
             self.room.fetch_at_ms = now_ms + BLOB_RETRY_MS
             return self._done([], now_ms)
@@ -200,8 +212,8 @@ class Member:
             if room.state is not None and room.request_box is not None:
                 effects.append(Post(kid_of(room.leader.mvk), room.request_box))
         for key_id, wanted in room.wanted.items():
-            if now_ms >= wanted.ask_at_ms and not room.leads:
-                effects.append(ask_for_wrap(room, key_id, now_ms))
+            if now_ms >= wanted.ask_at_ms and self._asks_for(key_id):
+                effects += ask_for_wrap(room, key_id, now_ms)
         if room.proof_keys_at_ms is not None and now_ms >= room.proof_keys_at_ms:
             effects += self._ask_proof_keys(now_ms)
         if room.fetch_at_ms is not None and now_ms >= room.fetch_at_ms:
@@ -210,6 +222,10 @@ class Member:
                 room.people.fetch(p) for p in room.people.unchecked(room.inside())
             ]
         return effects
+
+    def _asks_for(self, key_id: KeyId) -> bool:
+        """The leader has its own keys, and wraps only the newest again."""
+        return not self.room.leads and key_id == KeyId(self.room.meeting_state.last)
 
     def _ask_proof_keys(self, now_ms: int) -> list[Effect]:
         room = self.room
@@ -236,8 +252,8 @@ class Member:
             identified(self.room, request)
         except PeerError as error:
             raise UsageError(error.code, "that request did not check out") from error
-        check_room(self.room.meeting_state, len(leading.admit) + 1)
         if request not in leading.admit:
+            check_room(self.room.meeting_state, len(leading.admit) + 1)
             leading.admit.append(request)
         return self._done(advance(self.room), now_ms)
 
@@ -252,13 +268,12 @@ class Member:
 
     def remove(self, member: EntryId, now_ms: int) -> list[Effect]:
         """Put a member out: nobody sends to it from now on."""
-        leading = self._require_leading()
+        self._require_leading()
         if member == self.room.seat.entry:
             raise UsageError(Code.BAD_ARGUMENT, "the leader cannot remove itself")
         if member not in self.room.inside():
             raise UsageError(Code.BAD_ARGUMENT, "nobody of that id is in the meeting")
-        leading.remove.add(member)
-        return self._done(advance(self.room), now_ms)
+        return self._done(remove(self.room, member), now_ms)
 
     def leave(self, now_ms: int) -> list[Effect]:
         """Leave, or withdraw a request; the keys go when the ledger has it."""
@@ -280,19 +295,19 @@ class Member:
 
     def say(self, text: str, now_ms: int) -> list[Effect]:
         """Say something to everybody."""
-        self.room.require_inside()
+        self._require_voice()
         body = Chat(id=self.room.tools.nonce(), text=text)
         return self._done(self.room.group(body), now_ms)
 
     def signal(self, to: EntryId, body: Offer | Answer, now_ms: int) -> list[Effect]:
         """Send an offer or answer to one member."""
-        self.room.require_inside()
+        self._require_voice()
         mvk = self.room.people.find(to).expected.mvk
         return self._done(self.room.group(body, kid_of(mvk)), now_ms)
 
     def announce(self, body: StreamMessage, now_ms: int) -> list[Effect]:
         """Tell everybody our live streams."""
-        self.room.require_inside()
+        self._require_voice()
         return self._done(self.room.group(body), now_ms)
 
     def next_generation(self) -> int:
@@ -311,6 +326,10 @@ class Member:
         if leading is None or not self.room.leads or self.room.phase is Phase.OVER:
             raise UsageError(Code.NOT_ALLOWED, "only the leader may do that")
         return leading
+
+    def _require_voice(self) -> None:
+        self.room.require_inside()
+        self.room.voice.require_room()
 
     def _act(self, kind: EntryType, body: Leave | Dismiss) -> bytes:
         state, signer = self.room.meeting_state, self.room.seat.signer
@@ -337,9 +356,9 @@ class Member:
     def _next_due_ms(self) -> int | None:
         room = self.room
         switch_at = room.leading.switch_at_ms if room.leading else None
-        wanted = [] if room.leads else [w.ask_at_ms for w in room.wanted.values()]
+        wanted = [w.ask_at_ms for k, w in room.wanted.items() if self._asks_for(k)]
         times: list[int | None] = [
-            room.keyring.next_due_ms(),
+            room.keyring.next_due_ms(held_back=room.held_back()),
             switch_at,
             room.request_at_ms,
             room.proof_keys_at_ms,

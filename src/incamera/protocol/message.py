@@ -176,13 +176,18 @@ class CounterGuard:
     def __init__(self) -> None:
         self._highest: dict[tuple[Kid, int], int] = {}
 
-    def admit(self, message: Message) -> None:
-        """Take a *verified* message; PeerError(REPLAYED) unless its counter is new."""
+    def check(self, message: Message) -> None:
+        """Raise PeerError(REPLAYED) unless a *verified* message's counter is new."""
         header = message.header
         place = header.sender, header.type
         if header.counter <= self._highest.get(place, -1):
             raise PeerError(Code.REPLAYED, "message counter was seen or passed")
-        self._highest[place] = header.counter
+
+    def admit(self, message: Message) -> None:
+        """Take a *verified* message; PeerError(REPLAYED) unless its counter is new."""
+        self.check(message)
+        header = message.header
+        self._highest[header.sender, header.type] = header.counter
 
     def forget(self, sender: Kid) -> None:
         """Drop what is known of a member that is gone; its key never comes back."""

@@ -33,6 +33,8 @@ from incamera.protocol.signing import kid_of
 from incamera.protocol.voice import Voice
 from incamera.protocol.wraps import MemberKek, Wrap
 
+MAX_WANTED: Final = 8
+"""Landed epochs whose keys are waited for; the leader wraps only the newest again."""
 MAX_EARLY_WRAPS: Final = 8
 """Wraps that came before their entry: the leader is a few entries ahead at most."""
 
@@ -57,6 +59,8 @@ class Wanted:
     context: EpochContext
     commitment: bytes
     ask_at_ms: int
+    ratchet: bool = False
+    """Whether the key follows from the one before."""
 
 
 @dataclass(slots=True)
@@ -65,6 +69,9 @@ class Pushed:
 
     entry: bytes
     append_at_ms: int
+    prev: EntryId
+    """Its `prev_epoch`: it lands on that one, or never."""
+    removed: frozenset[EntryId]
 
 
 @dataclass(slots=True)
@@ -165,12 +172,39 @@ class Room:
             return not self.keyring.stopped and not self.removed
         return self.removed.isdisjoint(self.inside())
 
+    def held_back(self) -> bool:
+        """Return whether the newest key waits for a removal to land, not for time."""
+        newest = self.keyring.newest
+        return newest is not None and not self.may_seal_under(newest)
+
+    def want(self, key_id: KeyId, wanted: Wanted) -> None:
+        """Note that an epoch landed whose key we lack."""
+        self.wanted[key_id] = wanted
+        while len(self.wanted) > MAX_WANTED:
+            del self.wanted[next(iter(self.wanted))]
+
+    def settle_pushed(self) -> None:
+        """Forget pushed epochs that cannot land any more, and the removals in them."""
+        state = self.meeting_state
+        self.pushed = {
+            entry: push
+            for entry, push in self.pushed.items()
+            if push.prev == state.last
+        }
+        live = set(self.leading.remove) if self.leading else set[EntryId]()
+        live = live.union(*(push.removed for push in self.pushed.values()))
+        self.removed = live & set(self.inside())
+
     # ----------------------------------------------------------------------- keys
 
     def install(self, key_id: KeyId, key: Secret, now_ms: int) -> list[Effect]:
         """Hold a confirmed key: tell media, the leader and the person."""
-        context = self.wanted.pop(key_id).context
-        self.early.pop(key_id, None)
+        context = self.wanted[key_id].context
+        for older in [
+            k for k, w in self.wanted.items() if w.context.epoch <= context.epoch
+        ]:
+            del self.wanted[older]  # a key older than the newest is never installed
+            self.early.pop(older, None)
         first = self.keyring.sending is None
         switch_at = now_ms if first else now_ms + SWITCH_AFTER_MS
         self.keyring.install(EpochKey(key_id, context, key, switch_at))
@@ -198,9 +232,9 @@ class Room:
         self.keyring.wipe()
         self.people.wipe()
         self.seat.wipe()
-        for kek in [self.kek, *(self.leading.keks.values() if self.leading else [])]:
-            if kek is not None:
-                kek.wipe()
+        self.voice.wipe()
+        if self.kek is not None:
+            self.kek.wipe()
         if self.leading is not None:
             self.leading.wipe()
         for secret in self.proof_keys.values():

@@ -44,7 +44,7 @@ def save_room(room: Room) -> bytearray:
             room.kek_confirmed,
             room.request_box,
         ],
-        [[push.entry, push.append_at_ms] for push in room.pushed.values()],
+        [_save_push(push) for push in room.pushed.values()],
         [_save_wanted(key_id, wanted) for key_id, wanted in room.wanted.items()],
     ]
     return writer.finish(value)
@@ -112,12 +112,23 @@ def _load_seen(room: Room, seen: Value, pushed: Value) -> None:
             room.proof_given, room.kek_confirmed = given, confirmed
             room.request_box = box if isinstance(box, bytes) else None
             room.request_at_ms = 0 if room.phase is Phase.ASKING else None
-            for item in entries:
-                match item:
-                    case [bytes() as entry, int() as at]:
-                        room.pushed[parse_entry(entry).id] = Pushed(entry, at)
+            for push in map(_push, entries):
+                room.pushed[parse_entry(push.entry).id] = push
         case _:
             raise UsageError(Code.STORAGE, "saved state is damaged")
+
+
+def _save_push(push: Pushed) -> Value:
+    removed = list[Value](sorted(push.removed))
+    return [push.entry, push.append_at_ms, push.prev, removed]
+
+
+def _push(value: Value) -> Pushed:
+    match value:
+        case [bytes() as entry, int() as at, bytes() as prev, list() as removed]:
+            gone = frozenset(EntryId(who) for who in removed if isinstance(who, bytes))
+            return Pushed(entry, at, EntryId(prev), gone)
+    raise UsageError(Code.STORAGE, "saved state is damaged")
 
 
 def _save_kek(kek: MemberKek | LeaderKek, writer: SnapshotWriter) -> Value:
@@ -192,13 +203,14 @@ def _context(value: Value) -> EpochContext:
 
 
 def _save_wanted(key_id: KeyId, wanted: Wanted) -> Value:
-    return [key_id, _save_context(wanted.context), wanted.commitment]
+    context = _save_context(wanted.context)
+    return [key_id, context, wanted.commitment, wanted.ratchet]
 
 
 def _wanted(value: Value) -> tuple[KeyId, Wanted]:
     match value:
-        case [bytes() as key_id, context, bytes() as commitment]:
-            return KeyId(key_id), Wanted(_context(context), commitment, 0)
+        case [bytes() as key_id, context, bytes() as committed, bool() as ratchet]:
+            return KeyId(key_id), Wanted(_context(context), committed, 0, ratchet)
     raise UsageError(Code.STORAGE, "saved state is damaged")
 
 

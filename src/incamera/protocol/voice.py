@@ -84,7 +84,9 @@ class Voice:
         return encode_unsigned(box)
 
     def open(self, box: GroupBox, key: EpochKey, sender: VerifyKey) -> Message:
-        """Return the verified and admitted message in a box of `sender`.
+        """Return the verified message in a box of `sender`, which is new.
+
+        The caller lets the guard admit it once it has taken effect.
 
         Raises PeerError: BAD_BOX, WRONG_SENDER, BAD_SIGNATURE, REPLAYED and as parsing.
         """
@@ -93,7 +95,7 @@ class Voice:
             message = open_message(group, box, context=_context(key), sender=sender)
         finally:
             group.wipe()
-        self.guard.admit(message)
+        self.guard.check(message)
         return message
 
     def hold(self, box: GroupBox, now_ms: int) -> None:
@@ -106,16 +108,28 @@ class Voice:
         self.held = []
         return boxes
 
-    def queue(self, to: Kid | None, body: Body) -> None:
-        """Let a message wait for the next key; UsageError(QUEUE_FULL)."""
+    def require_room(self) -> None:
+        """Raise UsageError(QUEUE_FULL) if the next message could not wait."""
         if len(self.queued) >= MAX_WAITING:
             raise UsageError(Code.QUEUE_FULL, "too much is waiting for the next key")
-        self.queued.append(Queued(to, body))
+
+    def queue(self, to: Kid | None, body: Body) -> None:
+        """Let a message wait for the next key; dropped when too many do.
+
+        What the machine itself says is asked for again, and must not fail an input; a
+        person is told by `require_room` first.
+        """
+        if len(self.queued) < MAX_WAITING:
+            self.queued.append(Queued(to, body))
 
     def unqueue(self) -> list[Queued]:
         """Return what waited."""
         waiting, self.queued = self.queued, []
         return waiting
+
+    def wipe(self) -> None:
+        """Forget what waits: some of it carries keys."""
+        self.held, self.queued = [], []
 
 
 def _context(key: EpochKey) -> GroupContext:
