@@ -131,7 +131,7 @@ class Engine:
         self._line.append(_Waiting(parsed, answer))
         if self._drain is None:
             self._drain = asyncio.create_task(self._drain_line())
-        return await asyncio.shield(answer)
+        return await answer
 
     async def read(
         self, topic: TopicId, *, start: int = 0, limit: int = MAX_READ
