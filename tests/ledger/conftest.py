@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Engines, a clock that obeys, and meetings on the ledger under test."""
 
+import asyncio
 import importlib
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from hashlib import sha256
@@ -15,7 +17,15 @@ from incamera.errors import Code, IncameraError
 from incamera.ledger.base import Ledger
 from incamera.ledger.engine import Setup
 from incamera.ledger.memory import memory_ledger
+from incamera.ledger.remembered import Memory
+from incamera.ledger.remote import RemoteLedger
 from incamera.ledger.sqlite import sqlite_ledger
+from incamera.node.gateway.config import GatewayConfig
+from incamera.node.gateway.limits import Limits, Rate
+from incamera.node.gateway.process import make_server
+from incamera.node.gateway.service import Service
+from incamera.node.gateway.tls import open_tls
+from incamera.node.gateway_client import GatewayClient
 from incamera.protocol.descriptor import Descriptor, embedded_descriptor
 from incamera.protocol.entry import Entry, parse_entry
 from incamera.protocol.ids import Head, LedgerId, TopicId
@@ -89,8 +99,50 @@ async def open_sqlite(setup: Setup, folder: Path) -> Ledger:
     return sqlite_ledger(folder / "ledger.db", setup)
 
 
+class GatewayLedger(RemoteLedger):
+    """A remote ledger that takes its gateway down with it."""
+
+    stop: Callable[[], Awaitable[None]]
+
+    async def close(self) -> None:
+        await super().close()
+        await self.stop()
+
+
+async def open_remote(setup: Setup, folder: Path) -> Ledger:
+    """Serve a ledger in memory by a gateway, over TLS on a real socket."""
+    anybody = Limits(stranger_meetings=Rate(1000, 1000))
+    config = GatewayConfig(home=folder, limits=anybody)
+    tls, engine = open_tls(folder), memory_ledger(setup)
+    service = Service(config, engine, tls.pin)
+    server, up = make_server(service, tls), asyncio.Event()
+    server.ready = up.set
+    listener = socket.create_server(("127.0.0.1", 0))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    await up.wait()
+    address = f"127.0.0.1:{listener.getsockname()[1]}"
+    client = GatewayClient(address, tls.pin, clock=setup.clock)
+    ledger = await GatewayLedger.connect(
+        client, engine.ledger_id, memory=Memory(), clock=setup.clock
+    )
+
+    async def stop() -> None:
+        server.should_exit = True
+        await client.close()
+        await service.close()
+        await serving
+
+    assert isinstance(ledger, GatewayLedger)
+    ledger.stop = stop
+    return ledger
+
+
 # Every engine named here passes the whole contract suite.
-ENGINES: dict[str, Open] = {"memory": open_memory, "sqlite": open_sqlite}
+ENGINES: dict[str, Open] = {
+    "memory": open_memory,
+    "remote": open_remote,
+    "sqlite": open_sqlite,
+}
 
 
 @pytest.fixture

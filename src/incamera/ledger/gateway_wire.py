@@ -28,7 +28,14 @@ from incamera.protocol.schema import ListOf, MapOf, key, octets, record, text, u
 MAX_ANSWER: Final = MAX_READ * (MAX_ENTRY + 32) + MAX_PROOF + 64
 """Bytes of the largest answer: a full page of records and a proof."""
 _GATEWAYS_OWN: Final = frozenset(
-    {Code.QUOTA, Code.STORAGE, Code.PRUNED, Code.UNREACHABLE, Code.QUEUE_FULL}
+    {
+        Code.PRUNED,
+        Code.QUEUE_FULL,
+        Code.QUOTA,
+        Code.ROLLED_BACK,
+        Code.STORAGE,
+        Code.UNREACHABLE,
+    }
 )
 """Codes that speak of the gateway; all others speak of what we sent."""
 

@@ -109,5 +109,7 @@ class LogGuard:
             raise LedgerError(Code.UNREACHABLE, "the ledger's newest word is too old")
         if age > STALE_PERIODS * period_ms:
             raise LedgerError(Code.STALE, "the ledger's newest word is old")
-        if -age > parameters.drift_s * 1000:
+        # Ledger time never goes back, so a host that sets its clock right runs ahead
+        # for a while; more than that, and one of the two clocks is wrong.
+        if -age > UNREACHABLE_PERIODS * period_ms + parameters.drift_s * 1000:
             raise LedgerError(Code.STALE, "the ledger's clock is ahead of ours")

@@ -19,15 +19,16 @@ from collections import defaultdict
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
-    Awaitable,
+    Coroutine,
     Sequence,
 )
-from typing import Final, TypeVar
+from typing import Any, Final, Self
 
-from incamera.errors import Code, LedgerError, PeerError
+from incamera.errors import Code, LedgerError, PeerError, UsageError
 from incamera.ledger.base import MAX_READ, Appended, WatchEvent
+from incamera.ledger.book import is_over
+from incamera.ledger.copies import Copies, check_receipt
 from incamera.ledger.gateway_wire import (
-    Said,
     Transport,
     parse_appended,
     parse_attestation,
@@ -57,10 +58,11 @@ from incamera.protocol.topic import TopicState
 
 ANSWER_S: Final = 10
 """Without any answer for so long a gateway is unreachable."""
+_PASSING: Final = frozenset({Code.UNREACHABLE, Code.STALE, Code.QUEUE_FULL, Code.QUOTA})
+"""What may pass by itself, so that a watch goes on."""
 RETRY_S: Final = (0.1, 0.5, 1, 2, 5)
 """Waiting times between attempts to watch again; the last one goes on."""
 _OPENING: Final = frozenset({EntryType.USER_ROOT, EntryType.PUBLISH})
-T = TypeVar("T")
 
 
 class RemoteLedger:
@@ -82,7 +84,9 @@ class RemoteLedger:
         self._transport = transport
         self._clock = clock
         self._guard = LogGuard(descriptor, memory, clock, fetch_path=self.consistency)
-        self._replicas: dict[TopicId, Replica] = {}
+        self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._asking: set[asyncio.Task[bytes]] = set()
+        self._copies = Copies(ledger_id, descriptor, memory, fetch=self._page)
         self._locks: defaultdict[TopicId, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @classmethod
@@ -93,12 +97,12 @@ class RemoteLedger:
         *,
         memory: Memory,
         clock: Clock,
-    ) -> "RemoteLedger":
+    ) -> Self:
         """Return the ledger once its descriptor is here.
 
         Raises LedgerError: WRONG_LEDGER if the gateway fronts another one, UNREACHABLE.
         """
-        data = await _answer(transport.get("/v0/descriptor"))
+        data = await transport.get("/v0/descriptor")
         if ledger_id_of(data) != ledger_id:
             raise LedgerError(Code.WRONG_LEDGER, "the gateway fronts another ledger")
         with blamed():
@@ -116,7 +120,7 @@ class RemoteLedger:
         topic = _topic_of(entry)
         asked = self._asked(topic)
         try:
-            body = await _answer(self._transport.post("/v0/append", entry))
+            body = await self._answer(self._transport.post("/v0/append", entry))
         except PeerError as refusal:
             await self._check_refusal(topic, entry, refusal)
             raise
@@ -124,8 +128,8 @@ class RemoteLedger:
             receipt, proof = parse_appended(body)
         async with self._locks[topic]:
             proven = await self._verify(proof, topic, asked)
-            replica = await self._catch_up(proven)
-            self._check_receipt(receipt, entry, replica)
+            replica = await self._copies.catch_up(proven)
+            check_receipt(receipt, entry, replica)
         return receipt
 
     async def read(
@@ -133,6 +137,8 @@ class RemoteLedger:
     ) -> Sequence[Record]:
         """Return records that a fresh proof covers; see `Ledger.read`."""
         replica = await self._sync(topic)
+        if replica.is_pruned:
+            raise LedgerError(Code.PRUNED, "the topic was pruned")
         return replica.records[start : start + min(limit, MAX_READ)]
 
     async def state(self, topic: TopicId) -> TopicState | None:
@@ -147,7 +153,7 @@ class RemoteLedger:
     async def checkpoint(self) -> CheckpointAttestation:
         """Return the newest checkpoint, verified; see `Ledger.checkpoint`."""
         asked = Asked(self.memory.log)
-        body = await _answer(self._transport.get("/v0/checkpoint"))
+        body = await self._answer(self._transport.get("/v0/checkpoint"))
         with blamed():
             attestation = parse_attestation(body)
             proven = verify_attestation(attestation, self.descriptor)
@@ -156,8 +162,10 @@ class RemoteLedger:
 
     async def consistency(self, old_size: int, new_size: int) -> Sequence[bytes]:
         """Return what the gateway says; the caller holds the roots to verify it."""
+        if not 0 <= old_size <= new_size:
+            raise LedgerError(Code.ROLLED_BACK, "the log never had these sizes")
         path = f"/v0/consistency?old={old_size}&new={new_size}"
-        body = await _answer(self._transport.get(path))
+        body = await self._answer(self._transport.get(path))
         with blamed():
             return parse_path(body)
 
@@ -179,39 +187,69 @@ class RemoteLedger:
                             yield _appended(topic, number, replica.records[number])
                         index = max(index, replica.count)
             except LedgerError as error:
-                if error.code not in (Code.UNREACHABLE, Code.STALE, Code.QUEUE_FULL):
+                if error.code not in _PASSING or self._closed.done():
                     raise
-            await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
+            await self._pause(RETRY_S[min(failures, len(RETRY_S) - 1)])
             failures += 1
 
     async def prune(self, topic: TopicId) -> None:
-        """Forget our copy; the gateway's is its owner's to prune."""
-        self._replicas.pop(topic, None)
+        """Forget our copy of an ended topic; the gateway's is its owner's to prune.
+
+        Raises UsageError(WRONG_STATE) for a topic that goes on.
+        """
+        replica = await self._sync(topic)
+        if replica.count == 0:
+            return
+        if replica.state is None or not is_over(replica.state, self._clock.now_ms()):
+            raise UsageError(Code.WRONG_STATE, "the topic has not ended")
+        replica.prune()
 
     async def close(self) -> None:
-        """Nothing to do: the transport belongs to the caller."""
+        """End every watch; the transport belongs to the caller."""
+        if not self._closed.done():
+            self._closed.set_result(None)
+        # A request that is cut off while it connects would leave its socket behind.
+        await asyncio.gather(*self._asking, return_exceptions=True)
 
     async def _frames(self, topic: TopicId) -> AsyncGenerator[Replica, None]:
         """Yield the copy whenever it may have grown, until the socket closes."""
-        yield await self._sync(topic)
-        count = self._replicas[topic].count
-        frames = self._transport.watch(f"/v0/watch/{topic.hex()}?start={count}")
+        replica = await self._sync(topic)
+        yield replica
+        path = f"/v0/watch/{topic.hex()}?start={replica.count}"
+        frames = self._transport.watch(path)
         period = self.descriptor.parameters.period_s
         waiting = asyncio.create_task(_next(frames))
         try:
             while True:
-                done, _ = await asyncio.wait({waiting}, timeout=period)
-                frame = waiting.result() if done else b""
+                await self._pause(period, waiting)
+                if not waiting.done():
+                    yield await self._sync(topic)
+                    continue
+                frame = waiting.result()
                 if frame is None:
                     return
-                if done:
-                    waiting = asyncio.create_task(_next(frames))
-                yield await (self._take(topic, frame) if frame else self._sync(topic))
+                waiting = asyncio.create_task(_next(frames))
+                yield await self._take(topic, frame)
         finally:
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
             if isinstance(frames, AsyncGenerator):
                 await frames.aclose()
+
+    async def _pause(
+        self, time_s: float, waiting: asyncio.Task[bytes | None] | None = None
+    ) -> None:
+        """Wait for a time, for `waiting`, or for the end."""
+        some: set[asyncio.Future[Any]] = {self._closed}
+        if waiting is not None:
+            some.add(waiting)
+        until = asyncio.FIRST_COMPLETED
+        await asyncio.wait(some, timeout=time_s, return_when=until)
+        self._check_open()
+
+    def _check_open(self) -> None:
+        if self._closed.done():
+            raise LedgerError(Code.UNREACHABLE, "the ledger is closed")
 
     async def _take(self, topic: TopicId, frame: bytes) -> Replica:
         # What we knew before the frame came may be newer than the frame: ask nothing
@@ -220,16 +258,16 @@ class RemoteLedger:
             said = parse_watched(frame)
         async with self._locks[topic]:
             proven = await self._verify(said.proof, topic, None)
-            return await self._catch_up(proven, said)
+            return await self._copies.catch_up(proven, said)
 
     async def _sync(self, topic: TopicId) -> Replica:
         async with self._locks[topic]:
             _, proven = await self._fetch_proof(topic)
-            return await self._catch_up(proven)
+            return await self._copies.catch_up(proven)
 
     async def _fetch_proof(self, topic: TopicId) -> tuple[Proof, ProvenHead]:
         asked = self._asked(topic)
-        body = await _answer(self._transport.get(f"/v0/proofs/{topic.hex()}"))
+        body = await self._answer(self._transport.get(f"/v0/proofs/{topic.hex()}"))
         with blamed():
             proof = parse_proof(body)
         return proof, await self._verify(proof, topic, asked)
@@ -244,52 +282,14 @@ class RemoteLedger:
         await self._guard.accept(proven, proof.attestation.note, asked)
         return proven
 
+    async def _page(self, topic: TopicId, start: int) -> Sequence[Record]:
+        path = f"/v0/topics/{topic.hex()}?start={start}"
+        body = await self._answer(self._transport.get(path))
+        with blamed():
+            return parse_records(body)
+
     def _asked(self, topic: TopicId) -> Asked:
         return Asked(self.memory.log, self.memory.topic(topic))
-
-    async def _catch_up(self, proven: ProvenHead, said: Said | None = None) -> Replica:
-        """Bring our copy up to a verified proof; the topic's lock is held."""
-        topic = proven.topic
-        replica = self._replicas.get(topic) or Replica(
-            self.ledger_id, topic, self.descriptor.parameters.checked
-        )
-        if proven.count <= replica.count:
-            if proven.head and proven.head != replica.head_at(proven.count):
-                raise self._forked_topic()
-            return replica
-        records = await self._fetch(replica, proven.count, said)
-        replica.extend(records, proven)
-        seen = self.memory.topic(topic)
-        if replica.head_at(seen.count) != seen.head:
-            raise self._forked_topic()
-        self._replicas[topic] = replica
-        self.memory.saw_topic(topic, replica.count, replica.head_at(replica.count))
-        return replica
-
-    async def _fetch(
-        self, replica: Replica, count: int, said: Said | None
-    ) -> Sequence[Record]:
-        """Return the records from the end of our copy up to `count`."""
-        found: list[Record] = []
-        if said is not None and said.first <= replica.count:
-            found.extend(said.records[replica.count - said.first :])
-        while (start := replica.count + len(found)) < count:
-            path = f"/v0/topics/{replica.topic.hex()}?start={start}"
-            body = await _answer(self._transport.get(path))
-            with blamed():
-                page = parse_records(body)
-            if not page:
-                raise LedgerError(Code.OMITTED, "fewer records than proven")
-            found.extend(page)
-        return found[: count - replica.count]
-
-    def _check_receipt(self, receipt: Receipt, entry: bytes, replica: Replica) -> None:
-        number = receipt.count - 1
-        record = Record(time_ms=receipt.time_ms, entry=entry)
-        if number >= replica.count or replica.records[number] != record:
-            raise LedgerError(Code.OMITTED, "the acknowledged entry is not there")
-        if receipt.head != replica.heads[number] or receipt.topic != replica.topic:
-            raise LedgerError(Code.BAD_PROOF, "the receipt is not the ledger's")
 
     async def _check_refusal(
         self, topic: TopicId, entry: bytes, refusal: PeerError
@@ -299,17 +299,19 @@ class RemoteLedger:
             replica.verdict(entry, self._clock.now_ms())
             raise LedgerError(refusal.code, str(refusal.args[0])) from refusal
 
-    def _forked_topic(self) -> LedgerError:
-        self.memory.caught(Code.FORKED, self.memory.log.note.encode())
-        return LedgerError(Code.FORKED, "the topic's past has changed")
-
-
-async def _answer(answer: Awaitable[T]) -> T:
-    try:
-        async with asyncio.timeout(ANSWER_S):
-            return await answer
-    except TimeoutError:
-        raise LedgerError(Code.UNREACHABLE, "no answer from the gateway") from None
+    async def _answer(self, answer: Coroutine[Any, Any, bytes]) -> bytes:
+        """Wait for an answer, for no longer than `ANSWER_S` and not beyond `close`."""
+        asking = asyncio.create_task(answer)
+        self._asking.add(asking)
+        asking.add_done_callback(self._asking.discard)
+        either: set[asyncio.Future[Any]] = {asking, self._closed}
+        first = asyncio.FIRST_COMPLETED
+        await asyncio.wait(either, timeout=ANSWER_S, return_when=first)
+        self._check_open()
+        if not asking.done():
+            asking.cancel()
+            raise LedgerError(Code.UNREACHABLE, "no answer from the gateway")
+        return asking.result()
 
 
 async def _next(frames: AsyncIterator[bytes]) -> bytes | None:

@@ -26,13 +26,13 @@ class Replica:
     records: list[Record] = field(default_factory=list)
     heads: list[Head] = field(default_factory=list)
     state: TopicState | None = None
-    size: int = 0
-    """Size of the log that proved the newest record."""
+    is_pruned: bool = False
+    """True once the records were forgotten; heads and state stay."""
 
     @property
     def count(self) -> int:
-        """Records here."""
-        return len(self.records)
+        """Records that the topic has."""
+        return len(self.heads)
 
     def head_at(self, count: int) -> Head:
         """Return the head after the first `count` records."""
@@ -54,7 +54,11 @@ class Replica:
         self.records.extend(records)
         self.heads.extend(heads)
         self.state = state
-        self.size = max(self.size, proven.size)
+
+    def prune(self) -> None:
+        """Forget the records."""
+        self.records.clear()
+        self.is_pruned = True
 
     def verdict(self, entry: bytes, time_ms: int) -> None:
         """Raise the PeerError with which the rules refuse `entry` as the next one."""
@@ -62,6 +66,8 @@ class Replica:
 
     def _judge(self, records: Sequence[Record]) -> TopicState | None:
         state = self.state
+        if records and not self.heads:
+            self._check_first(records[0])
         for index, record in enumerate(records, self.count):
             try:
                 state = self._apply(state, record, index)
@@ -70,13 +76,15 @@ class Replica:
                 raise LedgerError(Code.NOT_LEGAL, message) from error
         return state
 
+    def _check_first(self, record: Record) -> None:
+        # The map binds heads to topic ids, and nothing but this binds ids to entries.
+        if parse_entry(record.entry).id != EntryId(self.topic):
+            raise LedgerError(Code.NOT_LEGAL, "the topic begins with another entry")
+
     def _apply(
         self, state: TopicState | None, record: Record, index: int
     ) -> TopicState:
-        entry = parse_entry(record.entry)
-        if index == 0 and entry.id != EntryId(self.topic):
-            raise PeerError(Code.WRONG_PLACE, "another topic's first entry")
         context = Context(
             ledger_id=self.ledger_id, rules=RULES, index=index, time_ms=record.time_ms
         )
-        return apply(state, entry, context)
+        return apply(state, parse_entry(record.entry), context)
