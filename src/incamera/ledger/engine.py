@@ -127,7 +127,8 @@ class Engine:
         opens = opening_of(parsed, self.ledger_id) is Opening.OPENS
         if opens and TopicId(parsed.id) not in self._book.topics:
             self._setup.admit(parsed)
-        answer = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Receipt] = loop.create_future()
         self._line.append(_Waiting(parsed, answer))
         if self._drain is None:
             self._drain = asyncio.create_task(self._drain_line())
