@@ -163,7 +163,6 @@ async def _bot(context: Context) -> None:
     settings = DaemonSettings(
         home=given.home,
         passphrase=_passphrase(context),
-        gateway=leads,
         host=host,
         port=port,
         loopback=given.loopback,
