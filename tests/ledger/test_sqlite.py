@@ -268,3 +268,16 @@ def test_a_failed_commit_leaves_no_transaction(
     with pytest.raises(PeerError), store._transaction() as writer:
         raise PeerError(Code.SCHEMA, "anything else passes through")
     store.close()
+
+
+async def test_a_folder_that_vanishes_is_a_storage_error(
+    tmp_path: Path, setup: Setup, meeting_on: MeetingOn, refused: Refused
+) -> None:
+    folder = tmp_path / "there"
+    folder.mkdir()
+    ledger = sqlite_ledger(folder / "ledger.db", setup)
+    folder.rename(tmp_path / "gone")
+    for name in ("one", "two"):
+        with refused(Code.STORAGE):
+            await ledger.append(meeting_on(ledger.ledger_id, name).publish().data)
+    await ledger.close()

@@ -128,8 +128,8 @@ class SqliteStore:
         with _as_storage_error():
             used = self._number("PRAGMA page_count")
             unused = self._number("PRAGMA freelist_count")
-        by_limit = (self._max_pages - used + unused) * self._page
-        return min(by_limit, shutil.disk_usage(self._path.parent).free)
+            on_disk = shutil.disk_usage(self._path.parent).free
+        return min((self._max_pages - used + unused) * self._page, on_disk)
 
     def close(self) -> None:
         """Release the files."""
@@ -226,5 +226,5 @@ def _lock(path: Path) -> int:
 def _as_storage_error() -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise LedgerError(Code.STORAGE, f"ledger file: {error}") from error
