@@ -183,9 +183,10 @@ class RemoteLedger:
                 async with contextlib.aclosing(self._frames(topic)) as frames:
                     async for replica in frames:
                         failures = 0
-                        for number in range(index, replica.count):
-                            yield _appended(topic, number, replica.records[number])
-                        index = max(index, replica.count)
+                        # The copy may grow while the caller looks at an event.
+                        while index < len(replica.records):
+                            record, index = replica.records[index], index + 1
+                            yield _appended(topic, index - 1, record)
             except LedgerError as error:
                 if error.code not in _PASSING or self._closed.done():
                     raise

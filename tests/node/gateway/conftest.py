@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -163,9 +164,10 @@ class Stage:
         return connection
 
 
-def client_of(running: Running) -> GatewayClient:
+def client_of(running: Running, ledger_id: LedgerId | None = None) -> GatewayClient:
     """Return a client of the gateway's owner."""
-    opener = (MEETINGS.signer_of("owner"), running.ledger_id, None)
+    ledger_id = ledger_id or running.ledger_id
+    opener = (MEETINGS.signer_of("owner"), ledger_id, None)
     return GatewayClient(
         running.address, running.pin, clock=SystemClock(), opener=opener
     )
@@ -186,6 +188,29 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     home = tmp_path_factory.mktemp("gateway") / "home"
     with started(home, gateway_arguments(home)) as running:
         yield running
+
+
+class ShiftedClock(SystemClock):
+    """The machine's clock, or one that goes wrong by `shift_ms`."""
+
+    shift_ms = 0
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self.shift_ms
+
+
+@pytest.fixture(scope="session")
+def gateway_tools() -> SimpleNamespace:
+    """What other test files need to run processes and meetings of their own."""
+    return SimpleNamespace(
+        started=started,
+        arguments=gateway_arguments,
+        proxy=PROXY,
+        clock=ShiftedClock,
+        client=client_of,
+        scene=LiveScene,
+        signer=MEETINGS.signer_of,
+    )
 
 
 @pytest.fixture
