@@ -188,8 +188,9 @@ class _Words:
         match what:
             case Published(doors):
                 return f"{who} published and leads it; the doors are {_DOORS[doors]}"
-            case Asked(returns=returns):
-                return f"{who} asked to come {'back' if returns else 'in'}"
+            case Asked(was=was):
+                back = "in" if was is None else f"back, as {self._names[was]} before"
+                return f"{who} asked to come {back}"
             case Withdrew() | Left() | Dismissed():
                 return f"{who} {_DID[type(what)]}"
             case EpochBegan():

@@ -61,7 +61,7 @@ class _Installed:
     async def audit_file(self, path: Path) -> Audit:
         from incamera.node.audit import audit_file
 
-        return await asyncio.to_thread(audit_file, path)
+        return await audit_file(path)
 
 
 def programs() -> Programs:

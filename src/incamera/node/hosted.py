@@ -3,7 +3,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from incamera.errors import Code, IncameraError, UsageError
 from incamera.node.places import Note
@@ -15,6 +15,7 @@ from incamera.node.service import (
     RequestView,
 )
 from incamera.node.session import Session
+from incamera.node.words import name_of, tell
 from incamera.protocol import effects as fx
 from incamera.protocol.identity import Identified
 from incamera.protocol.ids import EntryId, MeetingId
@@ -24,14 +25,6 @@ from incamera.protocol.proof import Strength
 from incamera.protocol.room import Phase, Room
 
 Role: TypeAlias = Literal["leader", "member", "waiting", "former"]
-HOW: Final = {1: "left", 2: "was lost", 3: "was removed"}
-REASONS: Final = {
-    "dismissed": "the leader ended the meeting",
-    "left": "you left; the keys of the meeting are erased here",
-    "removed": "you were removed; the keys of the meeting are erased here",
-    "everybody left": "everybody left",
-    "refused": "the meeting did not take the request",
-}
 
 
 class Hosted:
@@ -91,44 +84,10 @@ class Hosted:
         self._slots |= {member.id: slot for slot, member in state.roster.items()}
 
     def _tell_all(self, event: fx.Event) -> None:
-        match event:
-            case fx.Asked(request=request, identified=who):
-                self._say("request", f"{_name(who)} asks to come in", request=request)
-            case fx.AskRefused(request=request, code=code):
-                self._say("warning", f"a request did not check out [{code.value}]")
-            case fx.Waiting():
-                self._say(
-                    "waiting", "your request is on the ledger; the leader decides"
-                )
-            case fx.Declined():
-                self._say("refused", "the leader did not let you in")
-            case fx.CameIn(member=member):
-                self._say("joined", f"{self.name(member)} came in", member=member)
-            case fx.WentOut(member=member, how=how):
-                kind = "removed" if how == 3 else "left"  # HOW's key
-                self._say(kind, f"{self.name(member)} {HOW[how]}", member=member)
-            case fx.Leaving(member=member):
-                self._say("left", f"{self.name(member)} is leaving", member=member)
-            case fx.Checked(member=member, identified=who):
-                text = f"{_name(who)}: identity proof checked"
-                self._say("joined", text, member=member)
-            case fx.CheckFailed(member=member, code=code):
-                text = f"{self.name(member)}: identity proof fails [{code.value}]"
-                self._say("warning", text, member=member)
-            case fx.Keyed(epoch=epoch):
-                self._say("epoch", f"key of epoch {epoch} received and confirmed")
-            case fx.Switched(epoch=epoch):
-                self._say("epoch", f"sending under epoch {epoch}")
-            case fx.Said(member=member, text=text):
-                self._say("message", f"{self.name(member)}: {text}", member=member)
-            case fx.DoorsChanged(doors=doors):
-                word = "closed" if doors == Doors.CLOSED else "open"
-                self._say("warning", f"the doors are {word}")
-            case fx.Suspect(code=code, what=what):
-                self._say("warning", f"{what} was refused [{code.value}]")
-            case fx.Ended(reason=reason):
-                self.ended = reason
-                self._say("ended", REASONS.get(reason, reason))
+        if isinstance(event, fx.Ended):
+            self.ended = event.reason
+        said = tell(event, self.name)
+        self._say(said.kind, said.text, member=said.member, request=said.request)
 
     def _say(
         self,
@@ -174,7 +133,7 @@ class Hosted:
         if member in room.people:
             result = room.people.find(member).result
             if isinstance(result, Identified):
-                return _name(result)
+                return name_of(result)
         slot = self._slots.get(member)
         return "somebody" if slot is None else f"member {slot}"
 
@@ -262,7 +221,3 @@ class Hosted:
         if slot not in roster:
             raise UsageError(Code.BAD_ARGUMENT, f"there is no member {slot}")
         return roster[slot].id
-
-
-def _name(who: Identified) -> str:
-    return who.info or f"user {who.user_id.hex()[:8]}"

@@ -112,3 +112,24 @@ POLICY: Final = MapOf(Policy)
 def hosts(policy: Policy) -> frozenset[EntryId]:
     """Return who has the host grant by name; nobody: the publisher has it."""
     return frozenset(grant.who for grant in policy.grants if grant.role is Role.HOST)
+
+
+DEFAULT_POLICY: Final = Policy(
+    doors=Doors.OPEN,
+    strict=False,
+    verify_first=False,
+    identities=Identities.EVERYONE,
+    succession=Succession.TIME_ORDER,
+    grants=(),
+    limits=Limits(
+        members=1000,
+        unreachable_s=600,
+        identity_stale_s=600,
+        leaderless_s=600,
+        before_host_s=0,
+    ),
+    minimum_strength=0,
+    before_host=False,
+    follow=Follow.FINAL,
+)
+"""What a meeting among friends starts with; ten minutes wherever a limit is time."""
