@@ -331,13 +331,13 @@ class Daemon:
         ledger, client = await self._keeper.places.open(hosted.note.place)
         try:
             topic, records = TopicId(hosted.meeting), list[Record]()
-            while page := await ledger.read(topic, start=len(records)):
-                records += page
             proof = await ledger.prove(topic)
+            while len(records) < proof.count:
+                records += await ledger.read(topic, start=len(records))
+            del records[proof.count :]  # what came after the proof was made
         finally:
             await _close(ledger, client)
-        session = hosted.session
-        openings = {} if session is None else session.member.room.people.openings
+        openings = hosted.openings()
         data = make_audit_file(
             descriptor=encode_descriptor(ledger.descriptor),
             topic=topic,

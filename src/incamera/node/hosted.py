@@ -23,6 +23,7 @@ from incamera.protocol.leader_moves import open_requests
 from incamera.protocol.policy import Doors
 from incamera.protocol.proof import Strength
 from incamera.protocol.room import Phase, Room
+from incamera.protocol.statement import IdentityOpening
 
 Role: TypeAlias = Literal["leader", "member", "waiting", "former"]
 
@@ -204,6 +205,13 @@ class Hosted:
                 )
             )
         return views
+
+    def openings(self) -> dict[EntryId, IdentityOpening]:
+        """Return the proofs of everybody who checked out here, and our own."""
+        if self.session is None:
+            return {}
+        room = self.session.member.room
+        return {**room.people.openings, room.seat.entry: room.seat.opening}
 
     def _ordinal(self, request: EntryId) -> int:
         return open_requests(self.room)[request].ordinal
