@@ -22,8 +22,9 @@ from incamera.media.peer import FrameSink
 from incamera.media.recorder import Recorder
 from incamera.media.statistics import StreamStatistics
 from incamera.node.session import Session
+from incamera.node.stream_keys import SessionKeys
 from incamera.protocol import effects as fx
-from incamera.protocol.frames import StreamId, StreamKind, StreamReceiver, StreamSender
+from incamera.protocol.frames import StreamKind
 from incamera.protocol.ids import EntryId
 from incamera.protocol.member import Member
 from incamera.protocol.message_bodies import Answer, Offer, Role
@@ -66,7 +67,7 @@ class _Call:
 
 
 class Studio:
-    """Media of one session; implements the session's `Media` and the mesh's keys."""
+    """Media of one session; implements the session's `Media`."""
 
     def __init__(
         self,
@@ -79,10 +80,7 @@ class Studio:
         self._settings = settings
         self._on_media = on_media
         self._mesh: Mesh | None = None
-        self._numbers: dict[StreamKind, StreamId] = {}
-        self._senders: dict[StreamKind, StreamSender] = {}
-        self._receivers: dict[int, tuple[EntryId, StreamReceiver]] = {}
-        self._epochs: list[int] = []
+        self._keys = SessionKeys(session.member)
         self._calls: dict[EntryId, _Call] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -94,12 +92,11 @@ class Studio:
             case fx.KeysInstalled(epoch=epoch):
                 self._install(epoch)
             case fx.SendUnder(epoch=epoch):
-                self._switch(epoch)
+                self._keys.switch(epoch)
             case fx.StopSending():
-                for sender in self._senders.values():
-                    sender.stop()
+                self._keys.stop()
             case fx.KeysDropped(epoch=epoch):
-                self._drop(epoch)
+                self._keys.drop(epoch)
             case fx.Cut(member=member):
                 self._cut(member)
             case fx.Signal(member=member, body=body):
@@ -117,84 +114,19 @@ class Studio:
                 call.timer.cancel()
         if self._mesh is not None:
             await self._mesh.close()
-        for sender in self._senders.values():
-            sender.wipe()
-        for _, receiver in self._receivers.values():
-            receiver.wipe()
+        self._keys.wipe()
 
     def statistics(self) -> tuple[StreamStatistics, ...]:
         """Return the counts of all streams."""
         return () if self._mesh is None else self._mesh.statistics()
 
-    # --------------------------------------------------------------- keys, for the mesh
-
-    def sender(self, kind: StreamKind) -> StreamSender:
-        """Return the sealing end of our own stream of this kind."""
-        return self._senders[kind]
-
-    def stream(self, kind: StreamKind) -> StreamId:
-        """Return our slot and the number of that stream."""
-        return self._numbers[kind]
-
-    def receiver(self, slot: int) -> StreamReceiver:
-        """Return the opening end for whoever sits in `slot` now."""
-        member = self._session.member.room.meeting_state.roster[slot].id
-        known = self._receivers.get(slot)
-        if known is None or known[0] != member:
-            if known is not None:
-                known[1].wipe()
-            meeting = self._session.member.room.seat.meeting
-            self._receivers[slot] = member, StreamReceiver(meeting, slot)
-        return self._receivers[slot][1]
-
     def _install(self, epoch: int) -> None:
         if self._mesh is None:
             self._open_mesh()
-            self._epochs = [
-                key.epoch for key in self._session.member.room.keyring.live()
-            ]
-            for known in self._epochs:
-                self._install_own(known)
             self._spawn(self._offer_to_all())
             return
-        if epoch in self._epochs:
-            return
-        self._epochs.append(epoch)
-        self._install_own(epoch)
-        for slot, (_, receiver) in self._receivers.items():
-            self._install_theirs(slot, receiver, epoch)
+        self._keys.install(epoch)
         self._mesh.keys_changed()
-
-    def _install_own(self, epoch: int) -> None:
-        for kind, sender in self._senders.items():
-            stream = self._numbers[kind]
-            base = self._session.member.stream_key(
-                epoch, slot=stream.slot, number=stream.number
-            )
-            sender.install(epoch, base)
-            base.wipe()
-
-    def _install_theirs(self, slot: int, receiver: StreamReceiver, epoch: int) -> None:
-        for number in receiver.numbers:
-            try:
-                base = self._session.member.stream_key(epoch, slot=slot, number=number)
-                receiver.install(epoch, number, base)
-                base.wipe()
-            except IncameraError as error:
-                # Installed already, or dropped meanwhile: nothing to do.
-                _log.debug("stream key of epoch %d: %s", epoch, error.code.value)
-
-    def _switch(self, epoch: int) -> None:
-        for sender in self._senders.values():
-            if sender.epoch != epoch:
-                sender.switch(epoch)
-
-    def _drop(self, epoch: int) -> None:
-        self._epochs = [known for known in self._epochs if known != epoch]
-        for sender in self._senders.values():
-            sender.uninstall(epoch)
-        for _, receiver in self._receivers.values():
-            receiver.uninstall(epoch)
 
     # ---------------------------------------------------------------------- connections
 
@@ -209,19 +141,15 @@ class Studio:
             return []
 
         self._session.do(take)
-        me = member.room.require_inside()
-        for source in self._settings.sources:
-            stream = StreamId(me.slot, 4 * generation + source.kind)
-            self._numbers[source.kind] = stream
-            meeting = member.room.seat.meeting
-            self._senders[source.kind] = StreamSender(meeting, stream)
+        kinds = [source.kind for source in self._settings.sources]
+        self._keys.open_streams(kinds, generation)
         ports = MeshPorts(
             open_sink=self._open_sink,
             source_ended=self._source_ended,
             link_changed=self._link_changed,
             addresses=self._settings.addresses,
         )
-        self._mesh = Mesh(self, self._settings.sources, ports)
+        self._mesh = Mesh(self._keys, self._settings.sources, ports)
         self._mesh.start()
 
     async def _offer_to_all(self) -> None:
@@ -314,9 +242,7 @@ class Studio:
         self._keys_for(remote)
 
     def _keys_for(self, remote: Remote) -> None:
-        receiver = self.receiver(remote.slot)
-        for epoch in self._epochs:
-            self._install_theirs(remote.slot, receiver, epoch)
+        self._keys.announced(remote.slot)
         if self._mesh is not None:
             self._mesh.keys_changed()
 
@@ -326,10 +252,7 @@ class Studio:
             call.timer.cancel()
         if self._mesh is not None:
             self._mesh.remove(member)
-        for slot, (known, receiver) in list(self._receivers.items()):
-            if known == member:
-                receiver.wipe()
-                del self._receivers[slot]
+        self._keys.forget(member)
 
     def _remote(self, member: EntryId) -> Remote | None:
         roster = self._session.member.room.meeting_state.roster
