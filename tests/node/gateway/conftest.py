@@ -137,6 +137,14 @@ class Stage:
 
     kid = staticmethod(kid)
     signer = staticmethod(MEETINGS.signer_of)
+    clock = SystemClock()
+
+    @staticmethod
+    def seed(who: str) -> bytes:
+        """Return the private seed of one of the fixed people."""
+        seed: bytes = MEETINGS.digest(f"key of {who}")
+        return seed
+
     running: Running
     client: GatewayClient
     ledger: RemoteLedger
