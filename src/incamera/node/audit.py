@@ -88,11 +88,21 @@ def make_audit_file(
 
 def _in_order(
     records: Iterable[Record], openings: Mapping[EntryId, IdentityOpening]
-) -> Iterable[Opened]:
-    for record in records:
-        entry = parse_entry(record.entry).id
-        if entry in openings:
-            yield Opened(opening=openings[entry], entry=entry)
+) -> list[Opened]:
+    # A ledger that does not check may hold one entry twice, or none at all.
+    known = dict.fromkeys(filter(None, map(_entry_id, records)))
+    return [
+        Opened(opening=openings[entry], entry=entry)
+        for entry in known
+        if entry in openings
+    ]
+
+
+def _entry_id(record: Record) -> EntryId | None:
+    try:
+        return parse_entry(record.entry).id
+    except PeerError:
+        return None
 
 
 def write_audit_file(path: Path, data: bytes) -> None:

@@ -40,10 +40,11 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Somebody asked to come in; who `returns` was inside before, under this key."""
+    """Somebody asked to come in."""
 
     ordinal: int
-    returns: bool
+    was: EntryId | None
+    """Its earlier publish or request, where this key was inside before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,8 +231,10 @@ class Chronicle:
     ) -> Asked:
         ordinal = before.next_ordinal
         self._people[by] = _person(body, by, ordinal, asked_ms=after.time_ms)
-        # A key that was in no state before has not been inside either.
-        return Asked(ordinal, returns=kid_of(body.mvk) in before.authors)
+        author = before.authors.get(kid_of(body.mvk))
+        # Of the keys that have spoken, only one that was inside may ask again.
+        was = None if author is None else before.former[author.index].member.id
+        return Asked(ordinal, was)
 
     def _left(self, by: EntryId, after: MeetingState) -> Withdrew | Left:
         person = replace(self._people[by], left_ms=after.time_ms)
