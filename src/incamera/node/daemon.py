@@ -21,7 +21,7 @@ from incamera.node.doorway import look
 from incamera.node.gateway_client import GatewayClient, Opener
 from incamera.node.hosted import Hosted
 from incamera.node.keeper import Keeper, OnPoint
-from incamera.node.own_gateway import OwnGateway, Reachable
+from incamera.node.own_gateway import GatewayPlan, OwnGateway, Reachable
 from incamera.node.places import Note
 from incamera.node.ports import HpkeSealer, SystemClock, SystemEntropy
 from incamera.node.programs import DaemonSettings
@@ -104,12 +104,13 @@ class Daemon:
         """Start our gateway and resume every meeting."""
         self._who = Who.load(self._store)
         if self._settings.gateway:
-            self._gateway = await OwnGateway.start(
-                self._settings.home / "gateway",
-                owners=[self._owner().public],
+            plan = GatewayPlan(
+                home=self._settings.home / "gateway",
+                owners=(self._owner().public,),
                 host=self._settings.host,
                 port=self._settings.port,
             )
+            self._gateway = await OwnGateway.start(plan)
         own = None if self._gateway is None else self._gateway.place
         opener = None if own is None else (self._owner(), own.ledger_id, None)
         self._keeper.resume_all(own, opener)

@@ -132,7 +132,6 @@ class Studio:
 
     def _open_mesh(self) -> None:
         """Take new stream numbers, saved before use, and start our sources."""
-        member = self._session.member
         generation = 0
 
         def take(machine: Member) -> list[fx.Effect]:
