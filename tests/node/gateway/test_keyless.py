@@ -54,7 +54,7 @@ async def test_the_relay_of_a_wrapped_key_does_not_hold_the_key(
 
 @pytest.mark.acceptance("Z1-05")
 @pytest.mark.parametrize("form", FORMS)
-async def test_control_the_scan_finds_what_was_posted_in_clear(
+async def test_the_scan_finds_what_was_posted_in_clear_control(
     stage: Any, scan: Scan, form: Callable[[bytes], bytes]
 ) -> None:
     scene = await stage.meeting("bob")

@@ -132,7 +132,7 @@ async def test_the_dropped_are_cut_off_when_the_epoch_lands(
         await ann.send(stage.kid("cyd"), b"gone")
 
 
-async def test_control_an_epoch_that_drops_nobody_cuts_nobody(stage: Any) -> None:
+async def test_an_epoch_that_drops_nobody_cuts_nobody_control(stage: Any) -> None:
     scene = await stage.meeting("bob")
     ann, bob = await stage.relay(scene, "ann"), await stage.relay(scene, "bob")
     await scene.post(scene.epoch())

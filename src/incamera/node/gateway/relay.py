@@ -10,12 +10,21 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
-from incamera.errors import Code, IncameraError, LedgerError, PeerError
+from incamera.errors import Code, LedgerError, PeerError
 from incamera.ledger.base import Appended, Ledger
 from incamera.node.gateway.access import Access, Role
 from incamera.node.gateway.blobs import BlobStore
+from incamera.node.gateway.closing import (
+    CLOSE_FAILED,
+    CLOSE_MALFORMED,
+    CLOSE_NORMAL,
+    CLOSE_NOT_ALLOWED,
+    CLOSE_OVER,
+    CLOSE_REPLACED,
+    Socket,
+)
 from incamera.node.gateway.limits import Buckets, Limits
 from incamera.node.gateway.queues import Parcel, Queue, Space, find_batch, pack
 from incamera.node.relay_frames import (
@@ -38,25 +47,7 @@ from incamera.protocol.proof import Record
 from incamera.protocol.signing import kid_of
 from incamera.protocol.topic import RULES, Context, TopicState, apply
 
-CLOSE_NORMAL: Final = 1000
-CLOSE_MALFORMED: Final = 4400
-CLOSE_NOT_ALLOWED: Final = 4403
-CLOSE_REPLACED: Final = 4409
-CLOSE_OVER: Final = 4410
-"""WebSocket close codes of our own range (RFC 6455, section 7.4.2)."""
-
-
-class Socket(Protocol):
-    """One WebSocket, as the room needs it."""
-
-    async def send(self, data: bytes) -> None:
-        """Send one binary message; waits while the receiver is slow."""
-
-    async def receive(self) -> bytes | None:
-        """Return the next binary message, None when the socket is closed."""
-
-    async def close(self, code: int) -> None:
-        """Close; further calls do nothing."""
+_RETRY_S: Final = 0.1
 
 
 @dataclass(slots=True)
@@ -93,6 +84,8 @@ class Room:
         self._queues: dict[VerifyKey, Queue] = {}
         self._sessions: dict[VerifyKey, Session] = {}
         self._follower: asyncio.Task[None] | None = None
+        self.has_failed = False
+        self.was_idle = False
 
     @property
     def access(self) -> Access:
@@ -124,8 +117,7 @@ class Room:
         """Close every connection and forget every message."""
         if self._follower is not None:
             self._follower.cancel()
-            with contextlib.suppress(asyncio.CancelledError, IncameraError):
-                await self._follower
+            await asyncio.gather(self._follower, return_exceptions=True)
         for session in list(self._sessions.values()):
             session.end(CLOSE_OVER)
         self._clear()
@@ -233,8 +225,21 @@ class Room:
         ]
 
     async def _follow(self) -> None:
-        ledger = self._shared.ledger
-        async for event in ledger.watch(self._topic, start=self._count):
+        try:
+            while True:
+                with contextlib.suppress(LedgerError):
+                    await self._watch()
+                await asyncio.sleep(_RETRY_S)
+        finally:
+            # A room that no longer follows does not know who was dropped: nobody stays.
+            self.has_failed = True
+            for session in list(self._sessions.values()):
+                session.end(CLOSE_FAILED)
+
+    async def _watch(self) -> None:
+        # Ends with QUEUE_FULL when we fall behind; then it begins where we are.
+        events = self._shared.ledger.watch(self._topic, start=self._count)
+        async for event in events:
             if isinstance(event, Appended):
                 await self._landed(event.record)
 

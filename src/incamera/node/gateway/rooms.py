@@ -25,8 +25,9 @@ class Rooms:
 
         Raises PeerError(UNKNOWN_TOPIC), LedgerError(QUOTA) when too many are open.
         """
-        if meeting in self._rooms:
-            return self._rooms[meeting]
+        room = self._rooms.get(meeting)
+        if room is not None and not room.has_failed:
+            return room
         if meeting not in self._opening:
             self._opening[meeting] = asyncio.create_task(self._open(meeting))
         # Shielded: others wait for the same room.
@@ -37,7 +38,9 @@ class Rooms:
         now_ms = int(time.time() * 1000)
         for meeting, room in list(self._rooms.items()):
             room.expire()
-            if room.is_idle or room.access.state.ends_ms <= now_ms:
+            # Idle twice in a row: somebody may just have been given this room.
+            idle, room.was_idle = room.is_idle and room.was_idle, room.is_idle
+            if idle or room.has_failed or room.access.state.ends_ms <= now_ms:
                 del self._rooms[meeting]
                 await room.close()
 

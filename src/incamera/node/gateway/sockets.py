@@ -11,6 +11,14 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from incamera.errors import Code, IncameraError, LedgerError, PeerError
 from incamera.ledger.base import MAX_READ, Appended
+from incamera.node.gateway.closing import (
+    CLOSE_FAILED,
+    CLOSE_MALFORMED,
+    CLOSE_NOT_ALLOWED,
+    CLOSE_NOT_PROVEN,
+    CLOSE_SLOW,
+    CLOSE_TOO_MANY,
+)
 from incamera.node.gateway.intake import address_key
 from incamera.node.gateway.service import Service
 from incamera.node.relay_frames import (
@@ -24,12 +32,6 @@ from incamera.protocol.encoding import Value, encode
 from incamera.protocol.ids import MeetingId, TopicId
 from incamera.protocol.proof import RECORD, encode_proof
 
-CLOSE_MALFORMED: Final = 4400
-CLOSE_NOT_PROVEN: Final = 4401
-CLOSE_NOT_ALLOWED: Final = 4403
-CLOSE_SLOW: Final = 4408
-CLOSE_TOO_MANY: Final = 4429
-CLOSE_FAILED: Final = 1011
 _CHALLENGE_BYTES: Final = 32
 _CLOSE_S: Final = 2
 """Seconds that a closing client gets; then the connection is cut."""
