@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a meeting's record is exported, read again and told (spec/audit.md).
+"""How a meeting's record is exported, read again and told (spec/audit.md, section 4).
 
 The core says what a file proves; the sentences for people are made here.
 """

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an audit file proves: who was in a meeting, when, and under which epochs.
+"""What does an audit file prove about a meeting (spec/audit.md, section 3)?
 
-(spec/audit.md, section 3.)  Everything is checked from the file alone: the record is
-the one whose head the ledger signed, each entry is judged by the rules at its own
-time, and each opened identity is held against the entry that it belongs to.
+Everything is checked from the file alone: the record is the one whose head the ledger
+signed, each entry is judged by the rules at its own time, and each opened identity is
+held against the entry that it belongs to.
 """
 
 from collections.abc import Mapping, Sequence

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Final, TypeVar
 
 from incamera.errors import Code, PeerError
+from incamera.protocol import labels
 from incamera.protocol.descriptor import MAX_DESCRIPTOR, Numbered
 from incamera.protocol.encoding import Value, encode, parse
 from incamera.protocol.fields import ENTRY_ID, ID32, LEDGER_ID, MAX_NAME, TIME
@@ -37,7 +38,7 @@ MAX_AUDIT: Final = 64 * 1024 * 1024
 """Bytes of an audit file: a thousand members with the largest openings fit."""
 MAX_ITEM: Final = MAX_OPENING + 36
 """Bytes of one item: the largest opening, the id of its entry and three heads."""
-FORMAT: Final = "incamera/0 audit"
+FORMAT: Final = f"{labels.VERSION} audit"
 _END: Final = b"\x82\x09\x58\x20"
 """Head of the last item, `[9, 32 bytes]`; the hash of all bytes before it follows."""
 _END_BYTES: Final = len(_END) + 32

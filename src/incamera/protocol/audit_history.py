@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What happened in a meeting, entry by entry and person by person (spec/audit.md, 4).
+"""What happened in a meeting, by entry and by person (spec/audit.md, section 4).
 
 The chronicle is told each legal entry with the states before and after it.  It judges
 nothing: what it notes has been accepted by the rules.
