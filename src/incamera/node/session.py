@@ -85,7 +85,6 @@ class Session:
         self._posts: asyncio.Queue[fx.Post] = asyncio.Queue(MAX_OUTBOX)
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._saved = b""
         self._over = False
 
     # ----------------------------------------------------------------------- running
@@ -219,7 +218,7 @@ class Session:
         self._listener.over()
 
     async def _append(self, entry: bytes) -> None:
-        for pause_s in _pauses():
+        for pause_s in _Pauses():
             try:
                 await self._desk.ledger.append(entry)
             except LedgerError as error:
@@ -246,7 +245,7 @@ class Session:
 
     async def _store_blob(self, blob: fx.StoreBlob) -> None:
         seat = self.member.room.seat
-        for pause_s in _pauses():
+        for pause_s in _Pauses():
             try:
                 await self._desk.client.blob_put(
                     seat.meeting, blob.name, blob.data, seat.signer
@@ -282,17 +281,17 @@ class Session:
     async def _follow_relay(self) -> None:
         """Stay connected to the relay; what was not sent is sent again."""
         unsent: list[fx.Post] = []
-        for pause_s in _pauses():
+        pauses = _Pauses()
+        while not self._over:
             try:
                 relay = await self._connect()
+                pauses = _Pauses()
                 await self._talk(relay, unsent)
             except IncameraError as error:
-                if error.code is Code.ENDED or self._over:
+                if error.code is Code.ENDED:
                     return
                 _log.info("relay: %s", error.code.value)
-            if self._over:
-                return
-            await asyncio.sleep(pause_s)
+            await asyncio.sleep(next(pauses))
 
     async def _connect(self) -> RelayConnection:
         seat = self.member.room.seat
@@ -340,10 +339,6 @@ class Session:
                 return
             data = message.message
             self.try_do(lambda m, d=data: m.got_message(d, self.now_ms()))  # type: ignore[misc]  # bound at once
-
-
-def _pauses() -> "_Pauses":
-    return _Pauses()
 
 
 class _Pauses:
