@@ -17,6 +17,7 @@ REASONS: Final = {
     "left": "you left; the keys of the meeting are erased here",
     "removed": "you were removed; the keys of the meeting are erased here",
     "everybody left": "everybody left",
+    "expired": "the meeting's last hour has struck; its keys are erased here",
     "refused": "the meeting did not take the request",
 }
 

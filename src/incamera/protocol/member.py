@@ -33,7 +33,7 @@ from incamera.protocol.entry import EntryType, sign_entry
 from incamera.protocol.hearing import hear, hear_box
 from incamera.protocol.ids import EntryId, KeyId, LedgerId
 from incamera.protocol.keying import ask_for_wrap, give_proof
-from incamera.protocol.landing import PROOF_KEYS_WAIT_MS, fold, land
+from incamera.protocol.landing import PROOF_KEYS_WAIT_MS, fold, land, over
 from incamera.protocol.leader_moves import (
     advance,
     decline,
@@ -187,6 +187,8 @@ class Member:
         room = self.room
         if room.phase is Phase.OVER:
             return []
+        if room.state is not None and now_ms >= room.state.ends_ms:
+            return over(room, "expired")
         effects = self._due_keys(now_ms)
         effects += self._due_questions(now_ms)
         for push in room.pushed.values():
@@ -358,6 +360,7 @@ class Member:
         switch_at = room.leading.switch_at_ms if room.leading else None
         wanted = [w.ask_at_ms for k, w in room.wanted.items() if self._asks_for(k)]
         times: list[int | None] = [
+            None if room.state is None else room.state.ends_ms,
             room.keyring.next_due_ms(held_back=room.held_back()),
             switch_at,
             room.request_at_ms,
