@@ -102,7 +102,10 @@ def _audit(reply: Given) -> str:
 
 
 def _time(time_ms: int) -> str:
-    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
+    try:
+        moment = datetime.fromtimestamp(time_ms / 1000, UTC)
+    except (OverflowError, ValueError):
+        return f"{time_ms} ms since 1970"  # a ledger may claim any time
     return f"{moment:%Y-%m-%d %H:%M:%S}.{time_ms % 1000:03}Z"
 
 

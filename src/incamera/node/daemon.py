@@ -16,7 +16,7 @@ import incamera
 from incamera.errors import Code, IncameraError, UsageError
 from incamera.ledger.remote import RemoteLedger
 from incamera.node.audience import Audience
-from incamera.node.audit import make_audit_file, read_audit
+from incamera.node.audit import make_audit_file, read_audit, write_audit_file
 from incamera.node.doorway import look
 from incamera.node.gateway_client import GatewayClient, Opener
 from incamera.node.hosted import Hosted
@@ -348,8 +348,10 @@ class Daemon:
             made_ms=self._clock.now_ms(),
         )
         if export is not None:
-            await asyncio.to_thread(Path(export).write_bytes, data)
-        return read_audit(data)
+            await asyncio.to_thread(write_audit_file, Path(export), data)
+        found = read_audit(data)
+        # The record commits to the title; those who were there know it.
+        return Audit(**{**found, "title": found["title"] or hosted.note.title})
 
     async def link_open(self, *, link: str) -> PendingLink:
         """Tell what a link leads to; nothing is contacted."""

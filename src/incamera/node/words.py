@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How an event of the machine is told to a person (spec/local-api.md, section 4)."""
+"""How an event of the machine is told to a person (spec/local-api.md, section 1)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
