@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from typing import Any
 
+import pytest
+
+from incamera.errors import UsageError
 from incamera.protocol.ports import Signer
 from incamera.protocol.secret import Secret
 from incamera.protocol.signer import Ed25519Signer
@@ -23,3 +26,10 @@ def test_the_seed_may_be_wiped() -> None:
     seed.wipe()
     verify_signature(signer.public, signer.sign(b"m"), b"m")
     assert repr(bytes(range(32)))[2:-1] not in repr(signer)
+
+
+def test_a_wiped_signer_signs_nothing() -> None:
+    signer = Ed25519Signer(Secret(bytearray(range(32))))
+    signer.wipe()
+    with pytest.raises(UsageError, match=r"\[wrong-state\]"):
+        signer.sign(b"m")

@@ -156,6 +156,7 @@ class Seat:
         """Erase every secret of the seat."""
         for secret in (self.seed, self.link_secret, self.proof_key, self.code_seed):
             secret.wipe()
+        self.signer.wipe()
         self.kems.wipe()
 
     def save(self, writer: SnapshotWriter) -> Value:

@@ -3,6 +3,7 @@
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from incamera.errors import Code, UsageError
 from incamera.protocol.ids import VerifyKey
 from incamera.protocol.secret import Secret
 from incamera.protocol.signing import verify_key
@@ -13,8 +14,9 @@ class Ed25519Signer:
 
     def __init__(self, seed: Secret) -> None:
         """The caller keeps or wipes `seed`."""
-        self._private = Ed25519PrivateKey.from_private_bytes(seed.buffer)
-        self._public = verify_key(self._private.public_key().public_bytes_raw())
+        private = Ed25519PrivateKey.from_private_bytes(seed.buffer)
+        self._private: Ed25519PrivateKey | None = private
+        self._public = verify_key(private.public_key().public_bytes_raw())
 
     @property
     def public(self) -> VerifyKey:
@@ -22,5 +24,11 @@ class Ed25519Signer:
         return self._public
 
     def sign(self, message: bytes) -> bytes:
-        """Return the 64-byte signature."""
+        """Return the 64-byte signature; UsageError(WRONG_STATE) after `wipe`."""
+        if self._private is None:
+            raise UsageError(Code.WRONG_STATE, "this signing key is erased")
         return self._private.sign(message)
+
+    def wipe(self) -> None:
+        """Give the key up: the library overwrites it once nobody refers to it."""
+        self._private = None
