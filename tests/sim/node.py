@@ -2,18 +2,20 @@
 """One member's process: the real machine, its disk, and where it may die."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
 from tests.sim.people import TOOLS
 
 from incamera.protocol import effects as fx
-from incamera.protocol.ids import EntryId, Kid
+from incamera.protocol.ids import EntryId, KeyId, Kid
+from incamera.protocol.keyring import EpochKey
 from incamera.protocol.member import Member
 from incamera.protocol.proof import Record
 from incamera.protocol.room import Room
 from incamera.protocol.schedule import commitment
 from incamera.protocol.seat import Seat
+from incamera.protocol.secret import Secret
 from incamera.protocol.signing import kid_of
 
 Step: TypeAlias = Callable[[Member], list[fx.Effect]]
@@ -50,6 +52,10 @@ class Node:
     done: list[fx.Effect] = field(default_factory=list)
     alarms: set[int] = field(default_factory=set)
     generations: list[int] = field(default_factory=list)
+    hoard: dict[bytes, Secret] = field(default_factory=dict)
+    """Its KEM keys, kept against the rules: by public key."""
+    keys: dict[KeyId, EpochKey] = field(default_factory=dict)
+    """Its meeting keys, kept against the rules."""
     _seat: Seat | None = None
 
     @property
@@ -89,7 +95,17 @@ class Node:
         effects = step(self.member)
         self._point()
         self.disk = bytes(self.member.save())
+        self._hoard(self.member)
         self._send(effects)
+
+    def _hoard(self, member: Member) -> None:
+        """Keep what an honest member erases: somebody may."""
+        for pair in (member.room.seat.kems.current, member.room.seat.kems.spare):
+            if pair.public not in self.hoard:
+                self.hoard[pair.public] = pair.seed.copy()
+        for key in member.room.keyring.live():
+            if key.key_id not in self.keys:
+                self.keys[key.key_id] = replace(key, key=key.key.copy())
 
     def _send(self, effects: Sequence[fx.Effect]) -> None:
         for effect in effects:

@@ -15,7 +15,7 @@ from incamera.protocol.bodies import Epoch
 from incamera.protocol.box import GroupBox, GroupContext, open_group
 from incamera.protocol.context import RULES, Context
 from incamera.protocol.entry import parse_entry
-from incamera.protocol.ids import EntryId, KeyId, Kid
+from incamera.protocol.ids import EntryId, Kid
 from incamera.protocol.keyring import EpochKey
 from incamera.protocol.meeting_state import MeetingState
 from incamera.protocol.message import (
@@ -55,6 +55,7 @@ def read_box(box: GroupBox, key: EpochKey) -> Message:
 
 def signed_messages(world: World) -> Iterator[Opened]:
     """Yield every signed message that crossed the wire."""
+    keys = world.keys
     for sent in world.wire:
         if batch_of(sent.data) is not None:
             continue
@@ -62,7 +63,7 @@ def signed_messages(world: World) -> Iterator[Opened]:
             case Message() as message:
                 yield _opened(message)
             case GroupBox() as box:
-                yield _opened(read_box(box, world.keys[box.key_id]))
+                yield _opened(read_box(box, keys[box.key_id]))
             case _:
                 pass
 
@@ -146,8 +147,3 @@ def faults(world: World) -> list[object]:
         *two_on_one(signed_epochs(world)),
         *repeated_generations(world),
     ]
-
-
-def key_ids(world: World) -> list[KeyId]:
-    """Return the ids of all keys there ever were, oldest first."""
-    return sorted(world.keys, key=lambda key_id: world.keys[key_id].epoch)

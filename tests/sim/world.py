@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.sim.film import Film, film
 from tests.sim.node import Crash, Node, Step
 from tests.sim.people import POLICY, START_MS, TOOLS, accounts, plan_of
 
@@ -77,7 +78,7 @@ class World:
         self.nodes: dict[str, Node] = {}
         self.dies: dict[str, int] = {}
         self.wire: list[Sent] = []
-        self.keys: dict[KeyId, EpochKey] = {}
+        self.films: list[Film] = []
         self._agenda: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
         self._last: dict[tuple[Kid, Kid], int] = {}
@@ -152,9 +153,6 @@ class World:
                 self._wake_at(node, max(effect.at_ms, self.now_ms + 1))
             case fx.Tell():
                 node.told.append(effect.event)
-            case fx.KeysInstalled():
-                key = node.room.keyring.by_epoch(effect.epoch)
-                self.keys.setdefault(key.key_id, _copy(key))
             case fx.Erase():
                 node.erase()
             case _:
@@ -249,6 +247,12 @@ class World:
             except Crash:
                 self._restart(node)
 
+    def film(self, name: str) -> None:
+        """Let somebody send a picture under the key in use."""
+        node = self.nodes[name]
+        node.start_stream()
+        self.films.append(film(node, 4 * node.generations[-1]))
+
     # ------------------------------------------------------------------------ time
 
     def at(self, when_ms: int, job: Callable[[], object]) -> None:
@@ -323,6 +327,11 @@ class World:
             if a != b
         )
 
+    @property
+    def keys(self) -> dict[KeyId, EpochKey]:
+        """Every meeting key that anybody ever held."""
+        return {k: v for node in self.nodes.values() for k, v in node.keys.items()}
+
     def asked(self) -> set[EntryId]:
         """Return whose requests the leader's machine has checked."""
         return {
@@ -334,10 +343,6 @@ class World:
 
 def void(job: Callable[[], object]) -> None:
     job()
-
-
-def _copy(key: EpochKey) -> EpochKey:
-    return EpochKey(key.key_id, key.context, key.key.copy(), key.switch_at_ms)
 
 
 def for_slot(message: bytes, slot: int | None) -> bytes | None:

@@ -106,6 +106,7 @@ def try_wrap(room: Room, key_id: KeyId, now_ms: int) -> list[Effect]:
         seed = room.kek.open(wrap, place)
     except PeerError as error:
         del room.early[key_id]
+        wanted.failed = True
         return [Tell(Suspect(error.code, "a wrapped key"))]
     effects = _confirm(room, key_id, seed, now_ms)
     if key_id in room.keyring and not room.kek_confirmed:
@@ -121,8 +122,10 @@ def ask_for_wrap(room: Room, key_id: KeyId, now_ms: int) -> list[Effect]:
     Our newest KEM keys come first: should the message that told them be lost, the
     leader would seal a new pairwise key to one that is erased, for ever.
     """
-    room.wanted[key_id].ask_at_ms = now_ms + WRAP_RETRY_MS
-    kek = room.kek
+    wanted = room.wanted[key_id]
+    wanted.ask_at_ms = now_ms + WRAP_RETRY_MS
+    kek = None if wanted.failed else room.kek
+    wanted.failed = False
     body = WrapAsk(
         key_id=key_id,
         kek_id=kek.pair.kek_id if kek else NO_KEK,

@@ -61,6 +61,8 @@ class Wanted:
     ask_at_ms: int
     ratchet: bool = False
     """Whether the key follows from the one before."""
+    failed: bool = False
+    """A wrap of it did not open: perhaps the leader has another pairwise key."""
 
 
 @dataclass(slots=True)
