@@ -52,10 +52,22 @@ class Hosted:
 
     @property
     def running(self) -> Session:
-        """The session; UsageError(ENDED) when the meeting is over."""
-        if self.session is None or self.ended is not None:
+        """The session.
+
+        Raises UsageError: ENDED when the meeting is over, WRONG_STATE while it is not
+        resumed yet after a restart.
+        """
+        if self.is_over:
             raise UsageError(Code.ENDED, "that meeting is over")
+        if self.session is None:
+            message = "that meeting goes on as soon as its gateway answers"
+            raise UsageError(Code.WRONG_STATE, message)
         return self.session
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the meeting has ended for us, perhaps before a restart."""
+        return self.ended is not None or self.note.over
 
     async def until(self, fact: Callable[[], bool], *, limit_s: float) -> None:
         """Wait until something holds; raise what went wrong if it does not in time."""
@@ -140,20 +152,23 @@ class Hosted:
 
     def role(self) -> Role:
         """Return what we are in the meeting."""
-        if self.session is None or self.ended is not None:
+        if self.is_over:
             return "former"
+        if self.session is None:
+            return "waiting"
         if self.room.leads:
             return "leader"
         return "member" if self.room.phase is Phase.INSIDE else "waiting"
 
     def summary(self) -> MeetingSummary:
         """Return one line of the list."""
-        over = self.session is None or self.ended is not None
-        state = None if over else self.room.state
+        waits = self.is_over or self.session is None
+        state = None if waits else self.room.state
+        status = "ended" if self.is_over else "waiting"
         return MeetingSummary(
             meeting=self.meeting.hex(),
             title=self.note.title,
-            status="ended" if state is None else state.status.name.lower(),
+            status=status if state is None else state.status.name.lower(),
             role=self.role(),
             members=0 if state is None else len(state.roster),
         )
