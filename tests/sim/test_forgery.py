@@ -17,7 +17,7 @@ from tests.sim.attack import (
 )
 from tests.sim.node import Step
 from tests.sim.scenario import gather, let_in
-from tests.sim.world import World, for_slot
+from tests.sim.world import World, shares_of
 
 from incamera.errors import Code
 from incamera.protocol import effects as fx
@@ -334,7 +334,8 @@ def wire_to(world: World, name: str) -> Iterator[bytes]:
     node = world.nodes[name]
     for sent in world.wire:
         to_it = sent.to in (None, node.kid) and sent.sender != node.kid
-        message = for_slot(sent.data, slot_of(node)) if to_it else None
+        shares = shares_of(sent.data) if to_it else {}
+        message = sent.data if shares is None else shares.get(slot_of(node))
         if message is not None:
             yield message
 

@@ -204,10 +204,13 @@ class World:
         assert self.state is not None
         seats = {kid_of(m.mvk): m.slot for m in self.state.roster.values()}
         others = [kid for kid in seats if kid != node.kid]
-        for kid in others if post.to is None else [post.to]:
-            message = for_slot(post.message, seats.get(kid))
-            if message is not None:
-                self._carry(node.kid, kid, message)
+        receivers = others if post.to is None else [post.to]
+        shares = shares_of(post.message)
+        for kid in receivers:
+            if shares is None:
+                self._carry(node.kid, kid, post.message)
+            elif seats.get(kid) in shares:
+                self._carry(node.kid, kid, shares[seats[kid]])
 
     def _carry(self, sender: Kid, receiver: Kid, message: bytes) -> None:
         copies = 1 + (self.random.random() < self.weather.doubled)
@@ -345,12 +348,11 @@ def void(job: Callable[[], object]) -> None:
     job()
 
 
-def for_slot(message: bytes, slot: int | None) -> bytes | None:
-    """Do as the relay does: from a batch of wraps each gets its own."""
+def shares_of(message: bytes) -> dict[int, bytes] | None:
+    """Do as the relay does with a batch of wraps: to each slot its own."""
     try:
         batch = parse_wrap_batch(message)
     except PeerError:
         parse_message(message)
-        return message
-    wraps = split_batch(batch)
-    return encode_unsigned(wraps[slot]) if slot in wraps else None
+        return None
+    return {slot: encode_unsigned(one) for slot, one in split_batch(batch).items()}

@@ -5,7 +5,7 @@ The relay is trusted for nothing: who a message is from is what its signature sa
 """
 
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, assert_never
 
 from incamera.errors import Code, PeerError
 from incamera.protocol.bodies import Epoch
@@ -65,18 +65,20 @@ MAX_PUSHED: Final = 8
 
 def hear(room: Room, data: bytes, now_ms: int) -> list[Effect]:
     """Take one message; raises PeerError when it is refused."""
-    match parse_message(data):
-        case Message() as message:
-            return _signed(room, message, now_ms)
-        case WrapOne() as wrap:
-            return got_wrap(room, wrap, now_ms)
-        case EntryPush() as push:
-            return _pushed(room, push, now_ms)
-        case GroupBox() as box:
-            return hear_box(room, box, now_ms)
-        case RequestBox() as box:
+    incoming = parse_message(data)
+    match incoming:
+        case Message():
+            return _signed(room, incoming, now_ms)
+        case WrapOne():
+            return got_wrap(room, incoming, now_ms)
+        case EntryPush():
+            return _pushed(room, incoming, now_ms)
+        case GroupBox():
+            return hear_box(room, incoming, now_ms)
+        case RequestBox():
             _require(room.leads, "a request box for somebody who leads")
-            return got_request_box(room, box)
+            return got_request_box(room, incoming)
+    assert_never(incoming)
 
 
 def _require(fact: bool, what: str) -> None:  # reads as a sentence
@@ -133,6 +135,7 @@ def _to_leader(
             return got_wrap_ask(room, author, body, now_ms)
         case MemberKeys():
             return got_member_keys(room, author.id, body)
+    assert_never(body)
 
 
 def _author(room: Room, message: Message) -> StateMember:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What follows from each entry that the ledger ordered (spec/meeting.md, section 7)."""
 
-from typing import Final
+from typing import Final, assert_never
 
 from incamera.errors import Code, PeerError
 from incamera.protocol.bodies import (
@@ -12,6 +12,7 @@ from incamera.protocol.bodies import (
     PolicyChange,
     Publish,
     Request,
+    UserRoot,
 )
 from incamera.protocol.context import RULES, Context
 from incamera.protocol.effects import (
@@ -65,7 +66,9 @@ def land(room: Room, record: Record, now_ms: int) -> list[Effect]:
     """Take one ordered record and do what follows from it."""
     before, entry = fold(room, record)
     room.pushed.pop(entry.id, None)
-    match entry.body:
+    body = entry.body
+    assert not isinstance(body, UserRoot)  # `fold` refuses them
+    match body:
         case Publish():
             return _published(room)
         case Request():
@@ -80,8 +83,7 @@ def land(room: Room, record: Record, now_ms: int) -> list[Effect]:
             return [doors, *gate_replaced(room, entry)]
         case Dismiss():
             return over(room, "dismissed")
-        case _:
-            raise PeerError(Code.WRONG_PLACE, "no entry of a meeting")
+    assert_never(body)
 
 
 def over(room: Room, reason: str) -> list[Effect]:
