@@ -16,8 +16,14 @@ from incamera.node.ports import HpkeSealer, SystemEntropy
 from incamera.protocol.secret import Secret
 from incamera.protocol.signer import Ed25519Signer
 
-PUBLISHED = Path(__file__).parents[1] / "published"
 HOME = Path(__file__).parents[2]
+if str(HOME) not in sys.path:  # spec's generators and the simulator's world
+    sys.path.insert(0, str(HOME))
+
+from tests.sim.scenario import gather  # noqa: E402  # needs the path
+from tests.sim.world import World  # noqa: E402  # as above
+
+PUBLISHED = Path(__file__).parents[1] / "published"
 
 
 @pytest.fixture(scope="session")
@@ -64,8 +70,6 @@ def generators() -> Callable[[str], Any]:
     """Load a generator of vectors: its fixed people and bodies serve the tests too."""
 
     def load(name: str) -> Any:
-        if str(HOME) not in sys.path:
-            sys.path.insert(0, str(HOME))
         return importlib.import_module(f"spec.generators.{name}")
 
     return load
@@ -81,3 +85,17 @@ def meetings(generators: Callable[[str], Any]) -> Any:
 def scene(meetings: Any) -> Any:
     """Ann's meeting with Bob and Cyd inside, at slots 1 and 2."""
     return meetings.Scene().open().seat("bob", "cyd")
+
+
+@pytest.fixture
+def world() -> World:
+    """A ledger, a relay and a clock for members' machines."""
+    return World()
+
+
+@pytest.fixture
+def meeting(world: World) -> World:
+    """A meeting of leader, bob and carol, all inside and checked, and at rest."""
+    gather(world, "bob", "carol")
+    world.pass_ms(5000)
+    return world
