@@ -20,7 +20,9 @@ from incamera.protocol.entry import parse_entry
 from incamera.protocol.identity import Expected, Identified, verify_identity
 from incamera.protocol.ids import TopicId
 from incamera.protocol.link import Link
+from incamera.protocol.meeting_state import MeetingState, Status
 from incamera.protocol.member import Asking
+from incamera.protocol.policy import Doors
 from incamera.protocol.proof import Record
 from incamera.protocol.schedule import info_commitment, kem_hash, link_root
 from incamera.protocol.statement import (
@@ -29,6 +31,7 @@ from incamera.protocol.statement import (
     parse_gate_content,
     parse_opening,
 )
+from incamera.protocol.topic import TopicState
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +46,18 @@ class Doorway:
 async def look(link: Link, ledger: RemoteLedger, client: GatewayClient) -> Doorway:
     """Return what stands behind a link, verified.
 
-    Raises PeerError: UNKNOWN_TOPIC when there is no such meeting, BAD_LINK when the
-    link's secret does not fit the gate any more, BAD_STATEMENT and others when the
-    leader's identity does not hold; LedgerError as the ledger does.
+    Raises PeerError: UNKNOWN_TOPIC when there is no such meeting, ENDED, DOORS_CLOSED,
+    BAD_LINK when the link's secret does not fit the gate any more, BAD_STATEMENT and
+    others when the leader's identity does not hold; LedgerError as the ledger does.
     """
-    records = await ledger.read(TopicId(link.meeting))
+    topic = TopicId(link.meeting)
+    records = await ledger.read(topic)
     if not records:
         raise PeerError(Code.UNKNOWN_TOPIC, "there is no such meeting")
     publish = parse_entry(records[0].entry).body
     if not isinstance(publish, Publish):
         raise PeerError(Code.UNKNOWN_TOPIC, "that is not a meeting")
+    _check_open(await ledger.state(topic))
     content = await _card(link, client)
     if kem_hash(content.current, content.spare) != publish.kem_hash:
         raise PeerError(Code.BAD_STATEMENT, "the leader's card has other keys")
@@ -67,6 +72,15 @@ async def look(link: Link, ledger: RemoteLedger, client: GatewayClient) -> Doorw
     )
     asking = Asking(invitation, content.current)
     return Doorway(asking, leader, _title(publish, content))
+
+
+def _check_open(state: TopicState | None) -> None:
+    """Say so now, rather than that the link is wrong, which it is by then as well."""
+    assert isinstance(state, MeetingState)  # its first entry is a publish
+    if state.status is Status.ENDED:
+        raise PeerError(Code.ENDED, "that meeting has ended")
+    if state.policy.doors is Doors.CLOSED:
+        raise PeerError(Code.DOORS_CLOSED, "the doors of that meeting are closed")
 
 
 async def _card(link: Link, client: GatewayClient) -> GateContent:
