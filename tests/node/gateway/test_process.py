@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the process starts and stops, and to whom a client speaks."""
 
+import asyncio
 import signal
+import socket
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,8 @@ from typing import Any
 import pytest
 
 from incamera.errors import Code
+from incamera.node.gateway import process
+from incamera.node.gateway.config import GatewayConfig
 from incamera.node.gateway_client import GatewayClient
 from incamera.node.permits import Invitation, invite
 from incamera.node.ports import SystemClock
@@ -51,6 +55,23 @@ def test_it_ends_with_its_parent_only_if_told(
         else:
             with pytest.raises(Exception, match="timed out"):
                 running.process.wait(1)
+
+
+async def test_an_answer_does_not_wait_for_an_acknowledgement(tmp_path: Path) -> None:
+    delays = asyncio.get_running_loop().create_future()
+
+    def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = writer.get_extra_info("socket")
+        option = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        delays.set_result(option == 0)
+        writer.close()
+
+    config = GatewayConfig(home=tmp_path, owners=frozenset())
+    with process._listen(config) as listener:
+        async with await asyncio.start_server(accepted, sock=listener):
+            _, client = await asyncio.open_connection(*listener.getsockname())
+            assert not await delays
+            client.close()
 
 
 async def test_another_key_gets_no_request(stage: Any, refused: Refused) -> None:
