@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import contextlib
 import struct
 from pathlib import Path
 
@@ -114,7 +115,7 @@ def test_the_file_shows_neither_names_nor_secrets(tmp_path: Path) -> None:
     assert KEY not in path.read_bytes()
 
 
-def test_salt_and_nonce_are_new_in_each_write(tmp_path: Path) -> None:
+def test_salts_are_new_in_each_file_and_nonces_in_each_write(tmp_path: Path) -> None:
     path = tmp_path / "keys.sealed"
     keystore = open_file(path)
     before = path.read_bytes()
@@ -125,8 +126,33 @@ def test_salt_and_nonce_are_new_in_each_write(tmp_path: Path) -> None:
         == after[:27]
         == b"incamera keys\0\x01" + struct.pack(">3I", 3, 4, 65536)
     )
-    assert before[27:43] != after[27:43]
+    assert before[27:43] == after[27:43]
     assert before[43:55] != after[43:55]
+    open_file(tmp_path / "other")
+    assert (tmp_path / "other").read_bytes()[27:43] != before[27:43]
+
+
+def test_the_passphrase_is_wiped_once_the_file_is_open(tmp_path: Path) -> None:
+    for words in (b"correct horse", b"correct horse", b"incorrect horse"):
+        phrase = secret(words)
+        with contextlib.suppress(UsageError):
+            FileKeystore(tmp_path / "keys.sealed", phrase, entropy=SystemEntropy())
+        assert not any(phrase.buffer)
+
+
+def test_a_file_with_weaker_parameters_is_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "keys.sealed"
+    with monkeypatch.context() as weak:
+        weak.setattr("incamera.node.keystore._PASSES", 1)
+        open_file(path).put("device", secret())
+    before = path.read_bytes()
+    assert open_file(path).get("device") == secret()
+    after = path.read_bytes()
+    assert (before[18], after[18]) == (1, 3)
+    assert before[27:43] != after[27:43]
+    assert open_file(path).get("device") == secret()
 
 
 @pytest.mark.parametrize("at", [*range(28, 60, 7), -1])

@@ -11,7 +11,9 @@ The file is `header || AES-256-GCM(key, nonce, secrets, AAD = header)`, with
              || 16-byte salt || 12-byte nonce
     key    = Argon2id(passphrase, salt, passes, lanes, KiB), 32 bytes
 
-written whole, each time with a new salt and nonce.
+written whole, each time with a new nonce.  The passphrase is stretched once, when the
+file is opened, and then wiped: the key serves all writes of the process, which are far
+fewer than random nonces allow.
 """
 
 import base64
@@ -43,6 +45,8 @@ _PASSES, _LANES, _KIB = 3, 4, 64 * 1024
 """RFC 9106, section 4: the second recommended option, for little memory."""
 _MAX_PASSES, _MAX_LANES, _MAX_KIB = 64, 16, 1024 * 1024
 """What a header may ask of us: an altered file must not eat the machine."""
+_SALT_BYTES: Final = 16
+_NONCE_BYTES: Final = 12
 _TAG_BYTES: Final = 16
 _KEY_BYTES: Final = 32
 _MAX_FILE: Final = 1024 * 1024
@@ -134,11 +138,20 @@ class FileKeystore:
 
         Raises UsageError: WRONG_PASSPHRASE, or STORAGE when it is not such a file.
         """
-        self._path, self._passphrase = path, passphrase
+        self._path = path
         self._entropy, self._on_step = entropy, on_step
-        self._secrets = self._load() if path.exists() else {}
-        if not path.exists():
-            self._save(self._secrets)
+        self._secrets: dict[str, Secret] = {}
+        salt: bytes | None = None
+        try:
+            if path.exists():
+                salt = self._load(passphrase)
+            # Without one: a new file, or one whose parameters are not ours any more.
+            self._salt = salt or bytes(entropy.draw(_SALT_BYTES))
+            if salt is None:
+                self._key = _derive(self._header(bytes(_NONCE_BYTES)), passphrase)
+                self._save(self._secrets)
+        finally:
+            passphrase.wipe()
 
     def get(self, name: str) -> Secret | None:
         """Return a copy of the secret called `name`."""
@@ -161,8 +174,8 @@ class FileKeystore:
             self._secrets = rest
 
     def close(self) -> None:
-        """Wipe the passphrase and all secrets."""
-        self._passphrase.wipe()
+        """Wipe the key and all secrets."""
+        self._key.wipe()
         for name in self._secrets:
             self._forget(name)
         self._secrets = {}
@@ -171,33 +184,39 @@ class FileKeystore:
         if name in self._secrets:
             self._secrets[name].wipe()
 
+    def _header(self, nonce: bytes) -> bytes:
+        return _HEADER.pack(_MAGIC, _PASSES, _LANES, _KIB, self._salt, nonce)
+
     def _save(self, secrets: dict[str, Secret]) -> None:
-        salt, nonce = (bytes(self._entropy.draw(size)) for size in (16, 12))
-        header = _HEADER.pack(_MAGIC, _PASSES, _LANES, _KIB, salt, nonce)
+        nonce = bytes(self._entropy.draw(_NONCE_BYTES))
+        header = self._header(nonce)
         plain = _join(secrets)
-        key = _derive(header, self._passphrase)
-        sealed = AESGCM(key.buffer).encrypt(nonce, plain, header)
+        sealed = AESGCM(self._key.buffer).encrypt(nonce, plain, header)
         wipe(plain)
-        key.wipe()
         replace(self._path, header + sealed, on_step=self._on_step)
 
-    def _load(self) -> dict[str, Secret]:
+    def _load(self, passphrase: Passphrase) -> bytes | None:
+        """Take in the file; return its salt, None if it has old parameters."""
         data = bytes(read_private(self._path, _MAX_FILE))
         header, sealed = data[: _HEADER.size], data[_HEADER.size :]
         if len(sealed) < _TAG_BYTES or not header.startswith(_MAGIC):
             raise UsageError(Code.STORAGE, f"{self._path} is not a key file of ours")
-        key = _derive(header, self._passphrase)
+        self._key = _derive(header, passphrase)
         plain = bytearray(len(sealed) - _TAG_BYTES)
+        _, *parameters, salt, nonce = _HEADER.unpack(header)
         try:
-            nonce = header[-12:]
-            AESGCM(key.buffer).decrypt_into(nonce, sealed, header, plain)
-            return _split(plain)
+            AESGCM(self._key.buffer).decrypt_into(nonce, sealed, header, plain)
+            self._secrets = _split(plain)
         except InvalidTag:
+            self._key.wipe()
             message = "wrong passphrase, or the key file was altered"
             raise UsageError(Code.WRONG_PASSPHRASE, message) from None
         finally:
-            key.wipe()
             wipe(plain)
+        if parameters == [_PASSES, _LANES, _KIB]:
+            return bytes(salt)
+        self._key.wipe()
+        return None
 
 
 def system_keyring(
