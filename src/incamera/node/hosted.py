@@ -128,6 +128,11 @@ class Hosted:
         self._say("ledger", f"{error.args[0]} [{error.code.value}]")
         self.changed.set()
 
+    def recovered(self) -> None:
+        """The relay answers again."""
+        self.error = None
+        self._say("ledger", "the gateway answers again")
+
     def over(self) -> None:
         """The session has ended."""
         if self.ended is None:

@@ -44,6 +44,9 @@ class Listener(Protocol):
     def troubled(self, error: IncameraError) -> None:
         """The ledger or the relay is in trouble; the session goes on trying."""
 
+    def recovered(self) -> None:
+        """The relay answers again."""
+
     def over(self) -> None:
         """The session has ended; nothing more comes."""
 
@@ -85,6 +88,7 @@ class Session:
         self._posts: asyncio.Queue[fx.Post] = asyncio.Queue(MAX_OUTBOX)
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._away = False
         self._over = False
 
     # ----------------------------------------------------------------------- running
@@ -286,12 +290,23 @@ class Session:
             try:
                 relay = await self._connect()
                 pauses = _Pauses()
+                self._answers(None)
                 await self._talk(relay, unsent)
+            except LedgerError as error:
+                self._answers(error)
             except IncameraError as error:
                 if error.code is Code.ENDED:
                     return
                 _log.info("relay: %s", error.code.value)
             await asyncio.sleep(next(pauses))
+
+    def _answers(self, error: LedgerError | None) -> None:
+        """Tell once that the relay is away, and once that it is back."""
+        if error is not None and not self._away and not self._over:
+            self._listener.troubled(error)
+        elif error is None and self._away:
+            self._listener.recovered()
+        self._away = error is not None
 
     async def _connect(self) -> RelayConnection:
         seat = self.member.room.seat
