@@ -29,7 +29,7 @@ def published(*, public: bool) -> tuple[Seat, Publish]:
     plan = plan_of(POLICY, START_MS, public=public)
     seat, entry = publish_meeting(account, TOOLS, plan=plan, ledger_id=LEDGER)
     assert isinstance(entry.body, Publish)
-    assert seat.entry == seat.meeting == entry.id
+    assert bytes(seat.entry) == bytes(seat.meeting) == bytes(entry.id)
     return seat, entry.body
 
 

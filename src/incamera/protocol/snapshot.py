@@ -58,7 +58,8 @@ class SnapshotReader:
                 raise UsageError(Code.STORAGE, "saved state is damaged")
         self._secrets: list[Secret] = []
         for length in lengths:
-            assert isinstance(length, int)
+            if not isinstance(length, int):
+                raise UsageError(Code.STORAGE, "saved state is damaged")
             self._secrets.append(Secret(snapshot[start : start + length]))
             start += length
         if start != len(snapshot):
