@@ -314,3 +314,15 @@ def programs() -> MemoryPrograms:
 def short_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home whose path is short enough for a Unix socket."""
     return tmp_path_factory.mktemp("h")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of an `xdist_group` on one worker.
+
+    pytest 9.2 keeps ids as objects and no longer reads the text that xdist 3.8 sets.
+    """
+    for item in items:
+        grouped = getattr(item, "_nodeid", item.nodeid)
+        if grouped != item.nodeid:
+            item._id = type(item._id).parse(grouped)
