@@ -2,7 +2,7 @@
 """One meeting of this home: its session, and what people are shown of it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
 from incamera.errors import Code, IncameraError, UsageError
@@ -19,10 +19,11 @@ from incamera.node.words import name_of, tell
 from incamera.protocol import effects as fx
 from incamera.protocol.identity import Identified
 from incamera.protocol.ids import EntryId, MeetingId
-from incamera.protocol.leader_moves import open_requests
+from incamera.protocol.leader_moves import open_request, open_requests
 from incamera.protocol.policy import Doors
 from incamera.protocol.proof import Strength
 from incamera.protocol.room import Phase, Room
+from incamera.protocol.roster import StateMember
 from incamera.protocol.statement import IdentityOpening
 
 Role: TypeAlias = Literal["leader", "member", "waiting", "former"]
@@ -44,6 +45,8 @@ class Hosted:
         self.strength = Strength.HOST
         self._tell = tell
         self._slots: dict[EntryId, int] = {}
+        self._roster: Mapping[int, StateMember] | None = None
+        """The one whose slots were noted last."""
 
     @property
     def room(self) -> Room:
@@ -93,8 +96,10 @@ class Hosted:
     def _note_slots(self) -> None:
         if self.session is None or self.session.member.room.state is None:
             return
-        state = self.session.member.room.state
-        self._slots |= {member.id: slot for slot, member in state.roster.items()}
+        roster = self.session.member.room.state.roster
+        if roster is not self._roster:
+            self._roster = roster
+            self._slots |= {member.id: slot for slot, member in roster.items()}
 
     def _tell_all(self, event: fx.Event) -> None:
         if isinstance(event, fx.Ended):
@@ -234,7 +239,9 @@ class Hosted:
         return {**room.people.openings, room.seat.entry: room.seat.opening}
 
     def _ordinal(self, request: EntryId) -> int:
-        return open_requests(self.room)[request].ordinal
+        waiting = open_request(self.room, request)
+        assert waiting is not None, "only who waits is told of"
+        return waiting.ordinal
 
     def request_of(self, ordinal: int) -> EntryId:
         """Return the request with that number; UsageError(BAD_ARGUMENT)."""

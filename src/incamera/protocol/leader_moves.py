@@ -28,7 +28,11 @@ from incamera.protocol.identity import Identified
 from incamera.protocol.ids import EntryId
 from incamera.protocol.keyring import SWITCH_AFTER_MS
 from incamera.protocol.leading import Pending
-from incamera.protocol.meeting_state import OpenRequest, next_header
+from incamera.protocol.meeting_state import (
+    OpenRequest,
+    next_header,
+    request_by_mvk,
+)
 from incamera.protocol.message import encode_unsigned
 from incamera.protocol.message_bodies import (
     MAX_PROOF_KEYS,
@@ -88,6 +92,18 @@ def open_requests(room: Room) -> dict[EntryId, OpenRequest]:
     return {request.id: request for request in requests if not request.withdrawn}
 
 
+def open_request(room: Room, request: EntryId) -> OpenRequest | None:
+    """Return the request of that id, None if it may not be admitted.
+
+    Found by its author's key: a thousand who ask at once each ask for theirs only.
+    """
+    if request not in room.people:
+        return None
+    mvk = room.people.find(request).expected.mvk
+    found = request_by_mvk(room.meeting_state, mvk)
+    return None if found is None or found.id != request else found
+
+
 def take_request(room: Room, request: EntryId) -> list[Effect]:
     """Check a request that landed, if its box came before it."""
     assert room.leading is not None
@@ -103,7 +119,7 @@ def got_request_box(room: Room, box: RequestBox) -> list[Effect]:
     """
     leading = room.leading
     assert leading is not None
-    request = open_requests(room).get(box.request)
+    request = open_request(room, box.request)
     if request is None:
         leading.hold_box(box)
         return []

@@ -97,6 +97,8 @@ class Leading:
         self, state: MeetingState, *, seat: Seat, keyring: Keyring, tools: Tools
     ) -> Pending | None:
         """Sign the next epoch if anything is wished for and none is under way."""
+        if self.pending is not None:
+            return None
         slots = {member.id: slot for slot, member in state.roster.items()}
         removed = {slots[who] for who in self.remove if who in slots}
         left = set(state.leaving) - removed
@@ -104,7 +106,7 @@ class Leading:
         # An epoch of ours that we no longer hold was lost with a disk: start afresh.
         held = self.current is not None and self.current.key_id == KeyId(state.last)
         must = state.fresh_needed or not held
-        if self.pending or not (removed or left or ordinals or must):
+        if not (removed or left or ordinals or must):
             return None
         fresh = bool(removed or left) or must or self.ratchets >= MAX_RATCHETS
         roster = next_roster(state, admitted=ordinals, dropped=removed | left)

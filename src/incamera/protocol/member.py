@@ -39,7 +39,7 @@ from incamera.protocol.leader_moves import (
     decline,
     identified,
     leader_card,
-    open_requests,
+    open_request,
     remove,
     send_pending,
     send_switch,
@@ -248,7 +248,7 @@ class Member:
     def admit(self, request: EntryId, now_ms: int) -> list[Effect]:
         """Let somebody in whose request checked out."""
         leading = self._require_leading()
-        if request not in open_requests(self.room):
+        if open_request(self.room, request) is None:
             raise UsageError(Code.BAD_ARGUMENT, "nobody with that request is waiting")
         try:
             identified(self.room, request)
@@ -262,10 +262,10 @@ class Member:
     def deny(self, request: EntryId, now_ms: int) -> list[Effect]:
         """Tell a requester that it is not let in."""
         self._require_leading()
-        requests = open_requests(self.room)
-        if request not in requests:
+        waiting = open_request(self.room, request)
+        if waiting is None:
             raise UsageError(Code.BAD_ARGUMENT, "nobody with that request is waiting")
-        effects = decline(self.room, requests[request], DeclineReason.UNSTATED)
+        effects = decline(self.room, waiting, DeclineReason.UNSTATED)
         return self._done(effects, now_ms)
 
     def remove(self, member: EntryId, now_ms: int) -> list[Effect]:

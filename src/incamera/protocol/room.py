@@ -172,7 +172,7 @@ class Room:
         """Return whether nobody whose removal we saw holds this key."""
         if bytes(key.key_id) != self.meeting_state.last:
             return not self.keyring.stopped and not self.removed
-        return self.removed.isdisjoint(self.inside())
+        return not self.removed or self.removed.isdisjoint(self.inside())
 
     def held_back(self) -> bool:
         """Return whether the newest key waits for a removal to land, not for time."""
