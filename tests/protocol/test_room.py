@@ -14,6 +14,7 @@ from incamera.protocol import effects as fx
 from incamera.protocol.ids import EntryId, KeyId
 from incamera.protocol.message_bodies import Chat
 from incamera.protocol.room import MAX_WANTED, Phase, Pushed, Room, Wanted
+from incamera.protocol.schedule import EpochContext
 
 Refused = Callable[[Code], Any]
 CHAT = Chat(id=bytes(32), text="hello")
@@ -174,7 +175,5 @@ def test_the_first_key_is_sent_under_at_once_and_what_waited_goes(bob: Room) -> 
 
 def wanted_context(room: Room) -> Wanted:
     state = room.meeting_state
-    from incamera.protocol.schedule import EpochContext
-
     context = EpochContext(state.meeting_id, state.last, bytes(32), 0, state.epoch)
     return Wanted(context, bytes(32), 0)

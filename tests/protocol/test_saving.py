@@ -11,7 +11,7 @@ from tests.sim.world import World
 from incamera.errors import Code, IncameraError
 from incamera.protocol.encoding import Value, encode, parse
 from incamera.protocol.policy import Doors
-from incamera.protocol.room import Room
+from incamera.protocol.room import Room, Wanted
 from incamera.protocol.saving import restore_room, save_room
 
 Refused = Callable[[Code], Any]
@@ -31,8 +31,6 @@ def busy(meeting: World) -> World:
     bob = meeting.nodes["bob"].room
     newest = bob.keyring.newest
     assert newest is not None
-    from incamera.protocol.room import Wanted
-
     bob.want(newest.key_id, Wanted(newest.context, bytes(32), 0, ratchet=True))
     return meeting
 

@@ -237,6 +237,7 @@ class World:
             node.do(step)
         except IncameraError as error:
             self.suspects.append(error)
+            return False
         except Crash:
             self._restart(node)
             return False
