@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """People, each a daemon in a process of its own, and ways to look into them."""
 
-import base64
 import contextlib
+import importlib.util
 import json
 import os
 import signal
@@ -24,6 +24,19 @@ from incamera.node.ports import SystemEntropy
 from incamera.protocol.secret import Secret
 
 HERE = Path(__file__).parent
+
+
+def load_evidence() -> Any:
+    """Load the file beside this one: tests are no package."""
+    spec = importlib.util.spec_from_file_location("evidence", HERE / "evidence.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+EVIDENCE = load_evidence()
 WAIT_S = 40.0
 
 
@@ -167,7 +180,10 @@ class Person:
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
         self.process = None
-        until(lambda: not alive(self.gateway), f"the end of {self.name}'s gateway")
+        until(
+            lambda: not EVIDENCE.alive(self.gateway),
+            f"the end of {self.name}'s gateway",
+        )
 
     def stop(self) -> None:
         """End everything of this person."""
@@ -298,89 +314,23 @@ class Person:
 
     def baseline(self) -> None:
         """Note what memory holds now: later scans look at what is new."""
-        for pid in filter(alive, (self.pid, self.gateway)):
-            self._baseline[pid] = {hash(page) for page in pages(pid)}
+        for pid in filter(EVIDENCE.alive, (self.pid, self.gateway)):
+            self._baseline[pid] = {hash(page) for page in EVIDENCE.pages(pid)}
 
     def memory(self, pid: int) -> bytes:
         """All writable memory of a process that changed since the baseline."""
         known = self._baseline.get(pid, set())
-        return b"".join(page for page in pages(pid) if hash(page) not in known)
+        return b"".join(page for page in EVIDENCE.pages(pid) if hash(page) not in known)
 
     def files(self, folder: str = "") -> bytes:
         """The content of all files of the home."""
-        return files_of(self.home / folder)
-
-
-def alive(pid: int) -> bool:
-    """Say whether a process runs (a zombie does not)."""
-    try:
-        return (
-            Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-        )
-    except OSError:
-        return False
-
-
-def pages(pid: int) -> Iterator[bytes]:
-    """Yield all writable memory of a process, in runs of pages that are not zero."""
-    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
-        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-            span, rights, *rest = line.split()
-            if not rights.startswith("rw") or rest[-1] in {"[vvar]", "[vsyscall]"}:
-                continue
-            start, end = (int(number, 16) for number in span.split("-"))
-            try:
-                memory.seek(start)
-                data = memory.read(end - start) or b""
-            except (OSError, OverflowError):  # guard pages, devices
-                continue
-            for at in range(0, len(data), 4096):
-                page = data[at : at + 4096]
-                if page.strip(b"\0"):
-                    yield page
-
-
-def files_of(folder: Path) -> bytes:
-    files = sorted(f for f in folder.rglob("*") if f.is_file())
-    return b"".join(f.read_bytes() for f in files)
-
-
-def forms(secret: bytes) -> list[bytes]:
-    """A secret raw, in hex, and in base64 at any offset."""
-    found = [secret, secret.hex().encode(), secret.hex().upper().encode()]
-    for shift in range(3):
-        # Base64 of a middle part depends on the offset modulo 3; its ends on others.
-        middle = base64.b64encode(bytes(shift) + secret)[4 if shift else 0 : -4]
-        found += [middle, middle.translate(bytes.maketrans(b"+/", b"-_"))]
-    return found
-
-
-def holds(place: bytes, secret: bytes) -> bool:
-    """Say whether a place has a secret in any form."""
-    return any(form in place for form in forms(secret))
-
-
-def unmasked(stream: bytes) -> bytes:
-    """Add the plain content of a client's WebSocket frames to what it sent."""
-    head, end, rest = stream.partition(b"\r\n\r\n")
-    if b"pgrade: websocket" not in head:
-        return stream
-    found, at = bytearray(stream + end), 0
-    while at + 2 <= len(rest):
-        size, at = rest[at + 1] & 127, at + 2
-        if size > 125:
-            more = 2 if size == 126 else 8
-            size, at = int.from_bytes(rest[at : at + more], "big"), at + more
-        mask, at = rest[at : at + 4], at + 4
-        body = rest[at : at + size]
-        found += bytes(b ^ mask[i & 3] for i, b in enumerate(body))
-        at += size
-    return bytes(found)
+        data: bytes = EVIDENCE.files_of(self.home / folder)
+        return data
 
 
 def on_the_wire(person: Person) -> bytes:
     """All that passed between anybody and this person's gateway, in plain."""
-    up = b"".join(unmasked(p.read_bytes()) for p in person.wire.glob("*-up"))
+    up = b"".join(EVIDENCE.unmasked(p.read_bytes()) for p in person.wire.glob("*-up"))
     down = b"".join(p.read_bytes() for p in person.wire.glob("*-down"))
     return up + down
 
@@ -391,11 +341,13 @@ class Kit:
 
     people: Callable[..., list[Person]]
     refused: Callable[[str], Any]
-    holds = staticmethod(holds)
+    holds = staticmethod(EVIDENCE.holds)
     on_the_wire = staticmethod(on_the_wire)
     until = staticmethod(until)
-    files_of = staticmethod(files_of)
-    alive = staticmethod(alive)
+    keys_of = staticmethod(EVIDENCE.keys_of)
+    visit = staticmethod(EVIDENCE.visit)
+    files_of = staticmethod(EVIDENCE.files_of)
+    alive = staticmethod(EVIDENCE.alive)
 
 
 def gather(people: list[Person], *, public: bool = False) -> None:
