@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from typing import Any
 
+import cbor2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from incamera.errors import Code, PeerError
 from incamera.protocol.encoding import MAX_DEPTH, MAX_ENTRY, MAX_UINT, encode, parse
 
 LEAVES = st.integers(0, MAX_UINT) | st.binary() | st.text() | st.booleans() | st.none()
+REFUSED = Code.NOT_CANONICAL
 VALUES = st.recursive(
     LEAVES,
     lambda inner: st.lists(inner) | st.dictionaries(st.integers(0, MAX_UINT), inner),
@@ -29,6 +31,14 @@ def test_values_round_trip(value: Any) -> None:
     found = outcome(encode(value))
     # deeper or longer than the profile allows, or the same again
     assert found in (Code.NOT_CANONICAL, Code.TOO_LARGE) or found == value
+
+
+@given(st.lists(st.integers(0, MAX_UINT), unique=True, max_size=5))
+def test_a_map_has_ascending_keys(keys: list[int]) -> None:
+    data = cbor2.dumps(dict.fromkeys(keys, 0))  # in the order given
+    found = outcome(data)
+    assert found == (dict.fromkeys(keys, 0) if sorted(keys) == keys else REFUSED)
+    assert (encode(dict.fromkeys(keys, 0)) == data) is (sorted(keys) == keys)
 
 
 @given(st.binary(max_size=64))

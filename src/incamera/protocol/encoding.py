@@ -8,6 +8,7 @@ are refused, so a value has one encoding and an encoding one value.
 """
 
 import io
+from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 import cbor2
@@ -22,6 +23,9 @@ MAX_ENTRY: Final = 16_384
 """Bytes of one ledger entry: cheap to store, to gossip and to verify."""
 MAX_MESSAGE: Final = 65_536
 """Bytes of one relay message after padding."""
+
+_PLAIN: Final = frozenset({bytes, str, bool, type(None)})
+"""Types whose every value is in the profile."""
 
 Value: TypeAlias = "int | bytes | str | bool | None | list[Value] | dict[int, Value]"
 
@@ -44,7 +48,9 @@ def parse(data: bytes, limit: int = MAX_ENTRY) -> Value:
         value: object = cbor2.CBORDecoder(stream).decode()
     except Exception as error:  # the library promises no closed set of exceptions
         raise PeerError(Code.NOT_CANONICAL, "not CBOR") from error
-    if not _in_profile(value, MAX_DEPTH) or cbor2.dumps(value, canonical=True) != data:
+    # A dict keeps the order of its bytes, and ascending keys are the canonical order:
+    # the plain encoding is the canonical one then, in a third of the time.
+    if not _in_profile(value, MAX_DEPTH) or cbor2.dumps(value) != data:
         raise PeerError(Code.NOT_CANONICAL, "not canonical CBOR")
     return value  # type: ignore[return-value]  # _in_profile has just checked it
 
@@ -54,15 +60,31 @@ def _in_profile(value: object, depth: int) -> bool:
     kind = type(value)
     if kind is int:
         return 0 <= value <= MAX_UINT  # type: ignore[operator]  # kind is int
-    if kind is bytes or kind is str or kind is bool or value is None:
+    if kind in _PLAIN:
         return True
     if depth == 0:
         return False
     if kind is list:
-        return all(_in_profile(item, depth - 1) for item in value)  # type: ignore[attr-defined]  # kind is list
+        return _all_in_profile(value, depth - 1)  # type: ignore[arg-type]  # kind is list
     if kind is dict:
-        return all(
-            type(key) is int and 0 <= key <= MAX_UINT and _in_profile(item, depth - 1)
-            for key, item in value.items()  # type: ignore[attr-defined]  # kind is dict
-        )
+        keys = list(value)  # type: ignore[call-overload]  # kind is dict
+        return _ascend(keys) and _all_in_profile(value.values(), depth - 1)  # type: ignore[attr-defined]  # kind is dict
     return False
+
+
+def _all_in_profile(values: Iterable[object], depth: int) -> bool:
+    # A loop, and no call for what is plain: every entry and message comes by here.
+    for value in values:
+        if type(value) not in _PLAIN and not _in_profile(value, depth):
+            return False
+    return True
+
+
+def _ascend(keys: list[object]) -> bool:
+    """Return whether these are unsigned integers, each above the one before it."""
+    last = -1
+    for key in keys:
+        if type(key) is not int or not last < key <= MAX_UINT:
+            return False
+        last = key
+    return True

@@ -7,6 +7,7 @@ the log of map roots to a checkpoint that the descriptor's key signed.
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -176,6 +177,11 @@ def encode_proof(proof: Proof) -> bytes:
     return encode(PROOF.encode(proof))
 
 
+@lru_cache(maxsize=64)
+def _ledger_of(descriptor: Descriptor) -> LedgerId:
+    return ledger_id_of(encode_descriptor(descriptor))
+
+
 def verify_attestation(
     attestation: CheckpointAttestation, descriptor: Descriptor
 ) -> ProvenCheckpoint:
@@ -185,7 +191,7 @@ def verify_attestation(
     log's last.
     """
     note, leaf = parse_note(attestation.note), attestation.leaf
-    ledger = ledger_id_of(encode_descriptor(descriptor))
+    ledger = _ledger_of(descriptor)
     signer = descriptor.genesis.checkpoint_key
     checkpoint = verify_note(note, ledger=ledger, key=signer)
     if (checkpoint.map_root, checkpoint.time_ms) != (leaf.map_root, leaf.time_ms):
@@ -215,7 +221,7 @@ def verify_proof(
     Raises PeerError: WRONG_LEDGER, BAD_CHECKPOINT, BAD_PROOF.
     """
     proven = verify_attestation(proof.attestation, descriptor)
-    if proof.ledger != ledger_id_of(encode_descriptor(descriptor)):
+    if proof.ledger != _ledger_of(descriptor):
         raise PeerError(Code.WRONG_LEDGER, "proof of another ledger")
     if (proof.head is None) != (proof.count == 0):
         raise PeerError(Code.BAD_PROOF, "head and count contradict each other")
