@@ -25,7 +25,7 @@ from incamera.protocol.effects import (
 from incamera.protocol.encoding import encode
 from incamera.protocol.entry import Entry, EntryType, sign_entry
 from incamera.protocol.identity import Identified
-from incamera.protocol.ids import EntryId
+from incamera.protocol.ids import EntryId, Kid
 from incamera.protocol.keyring import SWITCH_AFTER_MS
 from incamera.protocol.leading import Pending
 from incamera.protocol.meeting_state import (
@@ -217,9 +217,17 @@ def give_keys(room: Room, members: list[StateMember]) -> list[Effect]:
     effects: list[Effect] = []
     for start in range(0, len(keys), MAX_PROOF_KEYS):
         body = IdentityKeys(keys=tuple(keys[start : start + MAX_PROOF_KEYS]))
-        for member in members:
-            effects += room.group(body, kid_of(member.mvk))
+        for receiver in _addressed(room, members):
+            effects += room.group(body, receiver)
     return effects
+
+
+def _addressed(room: Room, members: list[StateMember]) -> list[Kid | None]:
+    """Return to whom a message for these members goes: to all, if most are meant."""
+    others = len(room.meeting_state.roster) - 1
+    if len(members) > 1 and 2 * len(members) > others:
+        return [None]
+    return [kid_of(member.mvk) for member in members]
 
 
 def _slot(room: Room) -> int:
