@@ -159,7 +159,7 @@ def _epoch(room: Room, before: MeetingState, entry: Entry, now_ms: int) -> list[
         room.leading.give_up_unless(key_id)
     effects = _tell_changes(room, before, body)
     room.settle_pushed()
-    if room.seat.entry in _ids(before) - _ids(state):
+    if room.me is None and member_by_id(before, room.seat.entry) is not None:
         removed = _was_removed(room, before, body)
         return effects + over(room, "removed" if removed else "left")
     if room.me is None:
@@ -185,7 +185,8 @@ def _tell_changes(room: Room, before: MeetingState, body: Epoch) -> list[Effect]
         member = before.roster[slot].id
         room.people.forget(member)
         effects += [Cut(member), Tell(WentOut(member, how))]
-    for member in sorted(_ids(state) - _ids(before)):
+    came = _ids(state) - _ids(before) if body.admitted else set[EntryId]()
+    for member in sorted(came):
         effects.append(Tell(CameIn(member)))
     return effects
 

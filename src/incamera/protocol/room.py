@@ -5,6 +5,7 @@
 is the door in front of them.  Everything that must survive a restart is in `save`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
@@ -110,6 +111,8 @@ class Room:
     """Saved proof keys of people whom we have not met again since a restart."""
     generation: int = 0
     """Stream generations handed out: each start of a sender takes a new one."""
+    _seated: tuple[Mapping[int, StateMember], StateMember | None] | None = None
+    """Our place in the roster that we looked at last: in a long one it takes time."""
 
     @property
     def meeting_state(self) -> MeetingState:
@@ -123,7 +126,10 @@ class Room:
         """Our place in the roster, if we have one."""
         if self.state is None:
             return None
-        return member_by_id(self.state, self.seat.entry)
+        roster = self.state.roster
+        if self._seated is None or self._seated[0] is not roster:
+            self._seated = roster, member_by_id(self.state, self.seat.entry)
+        return self._seated[1]
 
     @property
     def leader(self) -> StateMember:
