@@ -74,6 +74,7 @@ class Crowd:
         self.leader, first = Member.lead(founder, TOOLS, plan=plan, ledger_id=LEDGER)
         self.records: list[Record] = []
         self.joiners: list[Member] = []
+        self.now_ms = NOW_MS
         self.land(first)
 
     @property
@@ -104,8 +105,8 @@ class Crowd:
 
     def give(self, entry: bytes) -> list[fx.Effect]:
         """Order an entry and let the leader take it."""
-        record = Record(time_ms=NOW_MS, entry=entry)
-        effects = self.leader.got_record(record, NOW_MS)
+        record = Record(time_ms=self.now_ms, entry=entry)
+        effects = self.leader.got_record(record, self.now_ms)
         self.records.append(record)
         return effects
 
