@@ -7,6 +7,7 @@ freed, then each admitted request takes the lowest free slot, in order of ordina
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -72,9 +73,14 @@ def roster_root(members: Mapping[int, Member]) -> bytes:
     # Pairing neighbours and passing an odd last node up is RFC 6962's tree.
     while len(level) > 1:
         odd = [level[-1]] if len(level) % 2 else []
-        pairs = zip(level[::2], level[1::2], strict=False)
-        level = [sha256(b"\1" + left + right).digest() for left, right in pairs] + odd
+        level = [*map(_node, level[::2], level[1::2]), *odd]
     return level[0]
+
+
+# Two rosters of the largest meeting: from one epoch to the next few nodes change.
+@lru_cache(maxsize=2 * MAX_SLOTS)
+def _node(left: bytes, right: bytes) -> bytes:
+    return sha256(b"\1" + left + right).digest()
 
 
 def next_roster(
