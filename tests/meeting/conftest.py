@@ -129,7 +129,8 @@ class Person:
         if "--no-gateway" not in self.flags:
             own = said(self.process)
             self.gateway = own["pid"]
-            (self.wire / "target").write_text(own["listens"])
+            (self.wire / "next").write_text(own["listens"])
+            (self.wire / "next").rename(self.wire / "target")
             self.tell(f"route {self._front()}", answer=False)
         assert said(self.process) == {"ready": True}
         connection = self._connect()

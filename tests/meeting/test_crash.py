@@ -144,6 +144,7 @@ def test_what_is_lost_would_be_noticed_control(trio: tuple[Any, ...], kit: Any) 
     old = {path: path.read_bytes() for path in folder.glob("ledger.db*")}
     ada.start()
     come_and_go(trio, ada)
+    assert len(entries(bob, meeting)) > 2  # what Bob has seen, nobody takes back
     ada.kill()
     for path in folder.glob("ledger.db*"):
         path.unlink()

@@ -45,12 +45,17 @@ async def serve(folder: Path) -> None:
         try:
             far = await asyncio.open_connection(host, int(port), ssl=trust)
         except OSError:
-            writer.close()
+            writer.transport.abort()
             return
-        await asyncio.gather(
-            pump(reader, far[1], folder / f"{number}-up"),
-            pump(far[0], writer, folder / f"{number}-down"),
-        )
+        pumps = {
+            asyncio.create_task(pump(reader, far[1], folder / f"{number}-up")),
+            asyncio.create_task(pump(far[0], writer, folder / f"{number}-down")),
+        }
+        await asyncio.wait(pumps, return_when="FIRST_COMPLETED")
+        await asyncio.wait(pumps, timeout=1)
+        # Whoever is dead by now answers no farewell.
+        for end in (writer, far[1]):
+            end.transport.abort()
 
     own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     own.load_cert_chain(folder / "tls.pem", folder / "tls.key")
