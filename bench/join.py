@@ -34,6 +34,8 @@ WARM_UP: Final = 2
 WAIT_S: Final = 30.0
 PAUSE_S: Final = 0.3
 """Between two set-ups, so that the end of one is not measured in the next."""
+PHASE_S: Final = 0.2
+"""Five of the slower frames' periods."""
 TARGET_S: Final = 1.0
 RESAMPLES: Final = 4000
 LEADERS: Final = ("asked", "admitted", "switched")
@@ -66,7 +68,8 @@ Join: TypeAlias = dict[str, float]
 async def whole_join(service: Service, ask: Ask, marks: Marks) -> Join:
     """Join a new meeting; return when each step was done."""
     new = await ask(do="lead")
-    await asyncio.sleep(PAUSE_S)
+    # The leader's frames have begun: a join must not always meet them in one phase.
+    await asyncio.sleep(PAUSE_S + random.uniform(0, PHASE_S))
     marks.take()
     start = time.monotonic()
     await service.meeting_join(link=new["link"], public=False, play=NOISE, record=None)
