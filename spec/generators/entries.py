@@ -32,7 +32,7 @@ from incamera.protocol.bodies import (
     ParentKind,
 )
 from incamera.protocol.encoding import MAX_ENTRY, MAX_UINT, Value, encode, parse
-from incamera.protocol.entry import Entry, parse_entry
+from incamera.protocol.entry import MAX_EPOCH, Entry, parse_entry
 from incamera.protocol.envelope import Signed, sign
 from incamera.protocol.fields import (
     MAX_COSIGNS,
@@ -111,6 +111,12 @@ def largest_epoch() -> Entry:
     )
 
 
+def longest_epoch(length: int = MAX_EPOCH) -> bytes:
+    """An epoch of so many bytes."""
+    plain = changed(_epoch(), "p.23", {0: bytes(300)})
+    return changed(_epoch(), "p.23", {0: bytes(300 + length - len(plain))})
+
+
 def most_cosigns() -> Entry:
     """As many counter-signatures as the form allows (no rule allows them yet)."""
     return root(cosigns=tuple((role, "eve") for role in list(CosignRole)[:MAX_COSIGNS]))
@@ -147,6 +153,7 @@ ACCEPTED: dict[str, Callable[[], Entry]] = {
     "epoch, ranges on a tie": _sets(admitted=[9, 12]),
     "epoch, bitmap where shorter": _sets(admitted=[9, 11, 13, 15, 17]),
     "epoch, bitmap that starts at its base": _sets(lost=range(8, 30, 2)),
+    "epoch, as long as one may be": lambda: parse_entry(longest_epoch()),
     "leave": lambda: seated().leave("bob", reason=3),
     "policy change": lambda: seated().policy(),
     "policy change, everything largest": largest_policy,
@@ -184,10 +191,6 @@ def _publish() -> Entry:
     return Scene().publish()
 
 
-def _oversized() -> bytes:
-    return changed(_publish(), "p.23", {0: bytes(MAX_ENTRY)})
-
-
 def _signature(entry: Entry, scalar: int) -> bytes:
     return entry.data[:-32] + scalar.to_bytes(32, "little")
 
@@ -204,7 +207,12 @@ def _loose_map() -> bytes:
 
 Faults = dict[str, Callable[[], bytes]]
 REFUSED: dict[Code, Faults] = {
-    Code.TOO_LARGE: {"entry above its maximum": _oversized},
+    Code.TOO_LARGE: {
+        "entry above its maximum": lambda: changed(
+            _publish(), "p.23", {0: bytes(MAX_ENTRY)}
+        ),
+        "epoch above its maximum": lambda: longest_epoch(MAX_EPOCH + 1),
+    },
     Code.NOT_CANONICAL: {
         "bytes after the entry": lambda: _request().data + b"\0",
         "keys out of order": _loose_map,
@@ -303,8 +311,7 @@ REFUSED: dict[Code, Faults] = {
         "gate of small order": lambda: changed(_publish(), "p.11", b"\1" + bytes(31)),
     },
 }
-# These are well formed; `key` refuses their signature.
-FORGED: Faults = {
+FORGED: Faults = {  # well formed; `key` refuses their signature
     "signature with a scalar of L": lambda: _signature(_request(), ORDER),
     "signature with R the identity": lambda: (
         _request().data[:-64] + b"\1" + bytes(31) + _request().data[-32:]

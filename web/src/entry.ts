@@ -9,6 +9,10 @@ import { PeerError } from "./errors.js";
 import { ENTRY } from "./labels.js";
 import { type Codec, field, nullable, octets, record, uint } from "./schema.js";
 
+const EPOCH = 34;
+/** Bytes of one epoch entry, so that it fits into an exhibit (M-MTG-3). */
+const MAX_EPOCH = 15_872;
+
 /** Body codecs by entry type, header label 16; other types belong to later rules. */
 const BODIES = {
   1: bodies.userRoot,
@@ -61,6 +65,9 @@ export interface Entry {
 export async function parseEntry(data: Bytes): Promise<Entry> {
   const signed = parseSigned(data, MAX_ENTRY);
   const read = header(parse(signed.protected));
+  if (read.type === EPOCH && data.length > MAX_EPOCH) {
+    throw new PeerError("too-large", `an epoch of ${data.length} bytes`);
+  }
   const codec: Codec<unknown> = BODIES[read.type];
   const fields = codec(parse(signed.payload) satisfies Value);
   const body = { type: read.type, fields } as Body;

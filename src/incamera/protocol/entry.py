@@ -35,6 +35,9 @@ from incamera.protocol.ports import Signer
 from incamera.protocol.schema import Codec, MapOf, Nullable, key, record, uint
 from incamera.protocol.signing import kid_of, verify_signature
 
+MAX_EPOCH: Final = 15_872
+"""Bytes of one epoch entry, so that it fits into an exhibit (M-MTG-3)."""
+
 
 class EntryType(IntEnum):
     """Header label 16.  The other types of the CDDL belong to later rules."""
@@ -138,6 +141,8 @@ def parse_entry(data: bytes) -> Entry:
     """
     signed = parse_signed(data, MAX_ENTRY)
     header = _HEADER.decode(parse(signed.protected))
+    if header.type is EntryType.EPOCH and len(data) > MAX_EPOCH:
+        raise PeerError(Code.TOO_LARGE, f"an epoch of {len(data)} bytes")
     payload = parse(signed.payload)
     return Entry(
         signed,
