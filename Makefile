@@ -61,8 +61,9 @@ vectors: $(STAMPS)/python ## write spec/vectors again from the reference code
 	@$(BIN)/python spec/make_vectors.py
 
 .PHONY: docs
-docs: $(STAMPS)/python ## write docs/commands.md again from the program's own help
+docs: $(STAMPS)/python ## write docs/commands.md and the rows of spec/acceptance.md again
 	@$(BIN)/python tools/write_command_docs.py
+	@$(BIN)/python tools/write_acceptance_rows.py
 
 .PHONY: lock
 lock: $(STAMPS)/uv ## choose versions again and write the requirements files
