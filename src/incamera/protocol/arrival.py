@@ -13,7 +13,7 @@ from incamera.protocol import labels
 from incamera.protocol.bodies import MemberKind, Publish, Request
 from incamera.protocol.entry import Entry, sign_entry, sign_request
 from incamera.protocol.fields import Gateway
-from incamera.protocol.ids import EntryId, LedgerId, MeetingId
+from incamera.protocol.ids import EntryId, LedgerId, MeetingId, UserTag
 from incamera.protocol.policy import Policy
 from incamera.protocol.schedule import (
     gate_seed,
@@ -102,16 +102,7 @@ def publish_meeting(
         leader=keys.signer.public,
         nonce=nonce,
     )
-    statement = Statement(
-        purpose=Purpose.PUBLISH,
-        subject=nonce,
-        mvk=keys.signer.public,
-        kem_hash=keys.kems.hash,
-        user_id=account.user_id,
-        device_id=account.device_id,
-        tag=tag,
-        head=account.head,
-    )
+    statement = keys.statement(account, Purpose.PUBLISH, subject=nonce, tag=tag)
     opening, identity = _prove(account, tools, statement, public=plan.public)
     info = _info(plan, tools)
     body = Publish(
@@ -155,15 +146,8 @@ def ask_to_join(
         leader=publish.mvk,
         nonce=publish.nonce,
     )
-    statement = Statement(
-        purpose=Purpose.JOIN,
-        subject=invitation.meeting,
-        mvk=keys.signer.public,
-        kem_hash=keys.kems.hash,
-        user_id=account.user_id,
-        device_id=account.device_id,
-        tag=tag,
-        head=account.head,
+    statement = keys.statement(
+        account, Purpose.JOIN, subject=invitation.meeting, tag=tag
     )
     opening, identity = _prove(account, tools, statement, public=invitation.public)
     body = Request(
@@ -203,6 +187,20 @@ class _Keys:
         self.kems = OwnKems.fresh(tools.sealer)
         self.proof_key = tools.secret()
         self.code_seed = tools.secret()
+
+    def statement(
+        self, account: Account, purpose: Purpose, *, subject: bytes, tag: UserTag
+    ) -> Statement:
+        return Statement(
+            purpose=purpose,
+            subject=subject,
+            mvk=self.signer.public,
+            kem_hash=self.kems.hash,
+            user_id=account.user_id,
+            device_id=account.device_id,
+            tag=tag,
+            head=account.head,
+        )
 
     def seat(  # one argument per fact of the seat
         self,
