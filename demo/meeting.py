@@ -18,7 +18,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 from incamera.media.recognition import recognise
 from incamera.media.testcard import Card, tone_of, write_testcard
@@ -51,6 +51,14 @@ class Person:
         return self.folder / f"received-by-{self.name.lower()}"
 
 
+INTRODUCTION = """\
+A meeting of three people, each a process of its own: Ada leads, Bob and Cleo ask to
+come in.  Each plays a test card (coded pictures, a tone) and records what the others
+send.  Nothing is simulated: these are the commands that a person types.  It takes
+about {about} s.
+"""
+
+
 def main(arguments: Sequence[str]) -> int:
     """Hold the meeting; 0 if everybody saw and heard everybody."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -59,8 +67,9 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     folder = given.keep or Path(tempfile.mkdtemp(prefix="incamera-"))
     folder.mkdir(parents=True, exist_ok=True)
+    print(INTRODUCTION.format(about=given.seconds + 20), flush=True)
     try:
-        return Meeting(folder, given.seconds).hold()
+        return Meeting(folder, given.seconds, keeps=given.keep is not None).hold()
     finally:
         if given.keep is None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -69,8 +78,8 @@ def main(arguments: Sequence[str]) -> int:
 class Meeting:
     """The course of the demonstration."""
 
-    def __init__(self, folder: Path, seconds: int) -> None:
-        self.folder, self.seconds = folder, seconds
+    def __init__(self, folder: Path, seconds: int, *, keeps: bool) -> None:
+        self.folder, self.seconds, self.keeps = folder, seconds, keeps
         self.people = [Person(name, n, folder) for n, name in enumerate(NAMES)]
         self.began = time.monotonic()
         self.passphrase = folder / "passphrase"
@@ -167,7 +176,7 @@ class Meeting:
 
     def show(self, ada: Person, meeting: str) -> None:
         view = self.command(ada, "meeting", "show", meeting)
-        names = [m["name"] or "Ada herself" for m in view["members"]]
+        names = [m["name"] for m in view["members"]]
         checked = all(m["checked"] for m in view["members"])
         self.tell(f"epoch {view['epoch']}: {', '.join(names)}; all checked: {checked}")
 
@@ -183,7 +192,7 @@ class Meeting:
         self.command(ada, "audit", meeting, "--export", str(record))
         self.command(ada, "down")
         audit = self.command(ada, "audit", str(record))
-        self.tell("the exported record, verified offline:")
+        self.tell("the exported record, verified offline (an epoch is a set of keys):")
         for line in audit["entries"]:
             print(f"             {line['index']:2}  {line['text']}")
         for warning in audit["warnings"]:
@@ -201,9 +210,24 @@ class Meeting:
                 seen = self.recognised(person, other)
                 good = good and seen
                 verdict = "seen and heard" if seen else "NOT recognised"
-                print(f"             {person.name:4} received {other.name:4}: {verdict}")
-        print("everybody saw and heard everybody" if good else "something is missing")
+                print(
+                    f"             {person.name:4} received {other.name:4}: {verdict}"
+                )
+        print(self.verdict(good=good))
         return 0 if good else 1
+
+    def verdict(self, *, good: bool) -> str:
+        if not good:
+            return "\nThe meeting took place, but something is missing: see above."
+        told = (
+            "\nThe meeting took place, and everybody saw and heard everybody.\n"
+            "Pictures and sound went from member to member under keys that only the\n"
+            "three held; the gateway passed on sealed messages and kept the record."
+        )
+        if not self.keeps:
+            again = ".venv/bin/python demo/meeting.py --keep out"
+            return f"{told}\nTo look at the recordings yourself: {again}"
+        return f"{told}\nThe recordings, the record and all logs are in {self.folder}."
 
     def recognised(self, person: Person, other: Person) -> bool:
         """Look through all of a person's recordings for another one's card."""
@@ -242,7 +266,7 @@ class Meeting:
         self.listen(person, watcher.stdout)
 
     @staticmethod
-    def listen(person: Person, stream: TextIO) -> None:
+    def listen(person: Person, stream: IO[str]) -> None:
         def read() -> None:
             for line in stream:
                 person.said.append(json.loads(line))

@@ -91,7 +91,7 @@ install_strace() {
     command -v apt-get >/dev/null && {
         $root apt-get install -qq -y strace >"$tools/apt.log" 2>&1 ||
             { $root apt-get update -qq && $root apt-get install -qq -y strace; } >"$tools/apt.log" 2>&1
-    } || fail "strace is missing and could not be installed: please install the package strace, then run make test again"
+    } && command -v strace >/dev/null || fail "strace is missing and could not be installed: please install the package strace, then run make test again"
 }
 
 case "${1:-}" in
