@@ -127,7 +127,7 @@ def event(reply: Given) -> str:
         return _link(reply)
     if "kind" in reply:
         return f"{reply['kind']:<8} {reply['text']}"
-    return _done(reply)
+    return f"asking to come in to meeting {short(reply['meeting'])}"
 
 
 def gateway(reply: Given) -> str:

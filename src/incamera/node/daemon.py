@@ -183,7 +183,7 @@ class Daemon:
 
     def _require_who(self) -> Who:
         if self._who is None:
-            message = "create an identity first: incamera identity create NAME"
+            message = "create an identity first: incamera identity create --name"
             raise UsageError(Code.NO_IDENTITY, message)
         return self._who
 
@@ -257,8 +257,11 @@ class Daemon:
         return Meetings(meetings=[h.summary() for h in self._keeper.all()])
 
     async def meeting_show(self, *, meeting: str) -> MeetingView:
-        """Show one meeting."""
-        return self._keeper.find(meeting).view()
+        """Show one meeting; nobody else proves to us who we are."""
+        view, who = self._keeper.find(meeting).view(), self._require_who()
+        for own in filter(lambda member: member["you"], view["members"]):
+            own["name"], own["user"] = who.name, who.user_id.hex()
+        return view
 
     async def meeting_link(self, *, meeting: str) -> MeetingLink:
         """Show the link again."""

@@ -75,7 +75,10 @@ def _of_a_member(
             return Sentence("joined", f"{name(member)} came in", member)
         case fx.WentOut(member=member, how=how):
             kind = "removed" if how == REMOVED else "left"
-            return Sentence(kind, f"{name(member)} {HOW[how]}", member)
+            verb = (
+                HOW[how] if name(member) != "you" else HOW[how].replace("was", "were")
+            )
+            return Sentence(kind, f"{name(member)} {verb}", member)
         case fx.Leaving(member=member):
             return Sentence("left", f"{name(member)} is leaving", member)
         case fx.Checked(member=member, identified=who):
