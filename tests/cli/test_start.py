@@ -40,3 +40,11 @@ def test_with_all_extras_it_runs() -> None:
     done = start()
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("incamera ")
+
+
+def test_who_stops_reading_is_no_bug() -> None:
+    command = f"{sys.executable} -m incamera.cli.main --help | true; echo $PIPESTATUS"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("141\n", "")

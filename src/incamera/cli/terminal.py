@@ -11,6 +11,7 @@
 
 import getpass
 import json
+import os
 import sys
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -19,6 +20,8 @@ from typing import TextIO
 from incamera.errors import Code, IncameraError, UsageError
 from incamera.node.control import describe
 
+CLOSED = 141
+"""The exit status when nobody reads the answer: as of other programs by SIGPIPE."""
 MAX_LINE = 64 * 1024
 """Characters read from standard input as one answer: a link is far shorter."""
 
@@ -62,7 +65,13 @@ class Terminal:
         return bytearray(getpass.getpass(f"{question}: ").encode())
 
     def _line(self, text: str) -> None:
-        print(printable(text), file=self._out, flush=True)
+        try:
+            print(printable(text), file=self._out, flush=True)
+        except BrokenPipeError:
+            # Who reads has seen enough, as `head` does; what Python would still
+            # write at its end goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
+            raise SystemExit(CLOSED) from None
 
     def _remark(self, text: str) -> None:
         print(f"incamera: {printable(text)}", file=self._err, flush=True)
