@@ -14,6 +14,7 @@ from hashlib import sha256
 
 from incamera.ledger.book import Contents, Topic
 from incamera.ledger.seal import Sealer
+from incamera.protocol.attestation import verify_attestation
 from incamera.protocol.descriptor import embedded_descriptor
 from incamera.protocol.encoding import encode
 from incamera.protocol.ids import Head, TopicId
@@ -22,7 +23,6 @@ from incamera.protocol.proof import (
     encode_proof,
     map_value,
     parse_proof,
-    verify_attestation,
     verify_proof,
 )
 from incamera.protocol.secret import Secret

@@ -15,6 +15,7 @@ from cddl_verifier import Validator  # type: ignore[import-untyped]  # has no st
 from incamera.node import relay_blobs, relay_frames
 from incamera.protocol import proof as proofs
 from incamera.protocol import statement as identity
+from incamera.protocol.attestation import CheckpointAttestation, LogLeaf
 from incamera.protocol.box import (
     GATE_BOX,
     GROUP_BOX,
@@ -66,7 +67,7 @@ def accepts(rule: str, data: bytes) -> bool:
 
 
 def proof() -> bytes:
-    leaf = proofs.LogLeaf(time_ms=5, map_root=ID, topics=1)
+    leaf = LogLeaf(time_ms=5, map_root=ID, topics=1)
     return proofs.encode_proof(
         proofs.Proof(
             ledger=LedgerId(ID),
@@ -74,7 +75,7 @@ def proof() -> bytes:
             head=None,
             count=0,
             map=MapProof(siblings=(ID,), other=OtherLeaf(key_hash=ID, value_hash=ID)),
-            attestation=proofs.CheckpointAttestation(note="x", leaf=leaf, path=(ID,)),
+            attestation=CheckpointAttestation(note="x", leaf=leaf, path=(ID,)),
         )
     )
 

@@ -23,6 +23,7 @@ from spec.generators.identity import (
 )
 
 from incamera.errors import Code
+from incamera.protocol.attestation import CheckpointAttestation, LogLeaf, encode_leaf
 from incamera.protocol.audit import History, verify_audit
 from incamera.protocol.audit_file import AuditFile, Opened, OwnName, encode_audit
 from incamera.protocol.checkpoint import Checkpoint, format_note, sign_checkpoint
@@ -38,11 +39,8 @@ from incamera.protocol.log import Log, leaf_hash
 from incamera.protocol.policy import Doors
 from incamera.protocol.proof import (
     EMPTY_HEAD,
-    CheckpointAttestation,
-    LogLeaf,
     Proof,
     Record,
-    encode_leaf,
     encode_proof,
     fold_head,
     map_value,

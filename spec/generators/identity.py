@@ -11,6 +11,7 @@ from typing import Any
 from spec.generators._cases import Case, digest, fails, file, holds, plain, signer
 
 from incamera.errors import Code
+from incamera.protocol.attestation import CheckpointAttestation, LogLeaf, encode_leaf
 from incamera.protocol.bodies import ClearInfo, Device, DeviceKind, UserPolicy, UserRoot
 from incamera.protocol.checkpoint import Checkpoint, format_note, sign_checkpoint
 from incamera.protocol.descriptor import (
@@ -25,10 +26,7 @@ from incamera.protocol.ids import DeviceId, Head, TopicId, UserId, UserTag
 from incamera.protocol.log import Log, leaf_hash
 from incamera.protocol.proof import (
     EMPTY_HEAD,
-    CheckpointAttestation,
-    LogLeaf,
     Proof,
-    encode_leaf,
     encode_proof,
     fold_head,
     map_value,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from incamera.errors import Code
+from incamera.protocol.attestation import CheckpointAttestation, LogLeaf, encode_leaf
 from incamera.protocol.checkpoint import Checkpoint, format_note, sign_checkpoint
 from incamera.protocol.descriptor import (
     embedded_descriptor,
@@ -21,10 +22,7 @@ from incamera.protocol.log import Log, leaf_hash
 from incamera.protocol.proof import (
     EMPTY_HEAD,
     MAX_PROOF,
-    CheckpointAttestation,
-    LogLeaf,
     Proof,
-    encode_leaf,
     encode_proof,
     fold_head,
     map_value,

@@ -14,6 +14,7 @@ from incamera.ledger.book import Contents, Topic
 from incamera.ledger.engine import Engine, Setup
 from incamera.ledger.seal import Sealer
 from incamera.ledger.sqlite import sqlite_ledger
+from incamera.protocol.attestation import verify_attestation
 from incamera.protocol.bodies import (
     Device,
     DeviceKind,
@@ -25,13 +26,7 @@ from incamera.protocol.bodies import (
 from incamera.protocol.entry import parse_entry, sign_entry
 from incamera.protocol.ids import LedgerId, TopicId
 from incamera.protocol.log import verify_consistency
-from incamera.protocol.proof import (
-    EMPTY_HEAD,
-    Proof,
-    Record,
-    fold_head,
-    verify_attestation,
-)
+from incamera.protocol.proof import EMPTY_HEAD, Proof, Record, fold_head
 from incamera.protocol.secret import Secret
 from incamera.protocol.signer import Ed25519Signer
 from incamera.protocol.signing import device_id_of

@@ -8,11 +8,12 @@ from typing import Any
 
 from incamera.errors import Code
 from incamera.ledger.base import Appended, Ledger
+from incamera.protocol.attestation import verify_attestation
 from incamera.protocol.encoding import MAX_ENTRY
 from incamera.protocol.entry import EntryType
 from incamera.protocol.ids import TopicId
 from incamera.protocol.log import verify_consistency
-from incamera.protocol.proof import Confirmation, verify_attestation, verify_proof
+from incamera.protocol.proof import Confirmation, verify_proof
 
 Refused = Callable[[Code], Any]
 MeetingOn = Callable[..., Any]

@@ -16,9 +16,9 @@ from incamera.ledger.book import StorageLimits
 from incamera.ledger.engine import Engine, Setup
 from incamera.ledger.sqlite import SqliteStore, connect, sqlite_ledger
 from incamera.ledger.urls import open_ledger
+from incamera.protocol.attestation import verify_attestation
 from incamera.protocol.descriptor import embedded_descriptor
 from incamera.protocol.log import verify_consistency
-from incamera.protocol.proof import verify_attestation
 from incamera.protocol.secret import Secret
 from incamera.protocol.signer import Ed25519Signer
 

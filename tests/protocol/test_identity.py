@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from incamera.errors import Code
+from incamera.protocol.attestation import CheckpointAttestation, LogLeaf, encode_leaf
 from incamera.protocol.bodies import (
     ClearInfo,
     Device,
@@ -32,11 +33,8 @@ from incamera.protocol.ids import Head, TopicId, UserId, UserTag, VerifyKey
 from incamera.protocol.log import Log, leaf_hash
 from incamera.protocol.proof import (
     EMPTY_HEAD,
-    CheckpointAttestation,
-    LogLeaf,
     Proof,
     Strength,
-    encode_leaf,
     encode_proof,
     fold_head,
     map_value,

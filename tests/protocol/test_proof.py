@@ -13,6 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from incamera.errors import Code, PeerError
+from incamera.protocol.attestation import (
+    CheckpointAttestation,
+    LogLeaf,
+    encode_leaf,
+    verify_attestation,
+)
 from incamera.protocol.checkpoint import Checkpoint, format_note, sign_checkpoint
 from incamera.protocol.descriptor import (
     Descriptor,
@@ -27,16 +33,12 @@ from incamera.protocol.log import Log, leaf_hash
 from incamera.protocol.proof import (
     EMPTY_HEAD,
     MAX_PROOF,
-    CheckpointAttestation,
-    LogLeaf,
     Proof,
     Strength,
-    encode_leaf,
     encode_proof,
     fold_head,
     map_value,
     parse_proof,
-    verify_attestation,
     verify_proof,
 )
 from incamera.protocol.signer import Ed25519Signer
@@ -236,7 +238,9 @@ def test_unknown_attestations_are_told_apart(proof: Proof, refused: Refused) -> 
 def test_largest_proof_fits(proof: Proof) -> None:
     siblings, hashes = (bytes(32),) * 256, (bytes(32),) * 63
     other = OtherLeaf(key_hash=bytes(32), value_hash=bytes(32))
-    attestation = replace(proof.attestation, note="n" * 8192, path=hashes)
+    kept = proof.attestation
+    assert isinstance(kept, CheckpointAttestation)
+    attestation = replace(kept, note="n" * 8192, path=hashes)
     large = replace(
         proof, map=MapProof(siblings=siblings, other=other), attestation=attestation
     )

@@ -9,15 +9,10 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
+from incamera.protocol.attestation import Attestation
 from incamera.protocol.descriptor import Descriptor
 from incamera.protocol.ids import LedgerId, TopicId
-from incamera.protocol.proof import (
-    CheckpointAttestation,
-    Confirmation,
-    Proof,
-    Receipt,
-    Record,
-)
+from incamera.protocol.proof import Confirmation, Proof, Receipt, Record
 
 MAX_READ: Final = 256
 """Records returned by one read: at most 4 MiB of entries."""
@@ -82,8 +77,8 @@ class Ledger(Protocol):
     async def prove(self, topic: TopicId) -> Proof:
         """Return the proof of the topic's newest head, or of its absence."""
 
-    async def checkpoint(self) -> CheckpointAttestation:
-        """Return the newest signed checkpoint."""
+    async def checkpoint(self) -> Attestation:
+        """Return what vouches for the newest map: here a signed checkpoint."""
 
     async def consistency(self, old_size: int, new_size: int) -> Sequence[bytes]:
         """Return the proof that the log of `old_size` is a prefix of `new_size`."""

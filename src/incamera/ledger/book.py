@@ -14,10 +14,11 @@ from hashlib import sha256
 from typing import Final, Protocol, assert_never
 
 from incamera.errors import Code, IncameraError, LedgerError, PeerError
+from incamera.protocol.attestation import LogLeaf
 from incamera.protocol.entry import Entry, parse_entry
 from incamera.protocol.ids import Head, LedgerId, TopicId
 from incamera.protocol.meeting_state import MeetingState, Status
-from incamera.protocol.proof import EMPTY_HEAD, LogLeaf, Receipt, Record, fold_head
+from incamera.protocol.proof import EMPTY_HEAD, Receipt, Record, fold_head
 from incamera.protocol.topic import RULES, Context, TopicState, apply
 from incamera.protocol.user import UserState, UserStatus
 

@@ -27,17 +27,12 @@ from incamera.ledger.book import (
     opening_of,
 )
 from incamera.ledger.seal import Sealer, Step
+from incamera.protocol.attestation import CheckpointAttestation
 from incamera.protocol.descriptor import Descriptor
 from incamera.protocol.entry import Entry, parse_entry
 from incamera.protocol.ids import LedgerId, TopicId
 from incamera.protocol.ports import Clock, Signer
-from incamera.protocol.proof import (
-    CheckpointAttestation,
-    Confirmation,
-    Proof,
-    Receipt,
-    Record,
-)
+from incamera.protocol.proof import Confirmation, Proof, Receipt, Record
 from incamera.protocol.topic import TopicState
 
 MAX_BATCH: Final = 512

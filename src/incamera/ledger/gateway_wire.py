@@ -10,14 +10,13 @@ from typing import Final, Protocol
 
 from incamera.errors import Code, IncameraError, LedgerError, PeerError
 from incamera.ledger.base import MAX_READ
+from incamera.protocol.attestation import ATTESTATION, Attestation
 from incamera.protocol.encoding import MAX_ENTRY, Value, parse
 from incamera.protocol.log import HASH_BYTES, MAX_PATH
 from incamera.protocol.proof import (
-    ATTESTATION,
     MAX_PROOF,
     RECEIPT,
     RECORD,
-    CheckpointAttestation,
     Proof,
     Receipt,
     Record,
@@ -110,7 +109,7 @@ def parse_path(body: bytes) -> Sequence[bytes]:
     return _PATH.decode(parse(body))
 
 
-def parse_attestation(body: bytes) -> CheckpointAttestation:
+def parse_attestation(body: bytes) -> Attestation:
     """Parse a checkpoint with its leaf; PeerError as every parser."""
     return ATTESTATION.decode(parse(body, MAX_PROOF))
 

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from incamera.errors import Code, LedgerError, PeerError
 from incamera.ledger.remembered import Memory, SeenLog, SeenTopic
+from incamera.protocol.attestation import ProvenCheckpoint
 from incamera.protocol.descriptor import (
     STALE_PERIODS,
     UNREACHABLE_PERIODS,
@@ -15,7 +16,7 @@ from incamera.protocol.descriptor import (
 )
 from incamera.protocol.log import verify_consistency
 from incamera.protocol.ports import Clock
-from incamera.protocol.proof import ProvenCheckpoint, ProvenHead
+from incamera.protocol.proof import ProvenHead
 
 FetchPath: TypeAlias = Callable[[int, int], Awaitable[Sequence[bytes]]]
 
@@ -57,15 +58,15 @@ class LogGuard:
         self._fetch_path = fetch_path
 
     async def accept(
-        self, proven: ProvenHead | ProvenCheckpoint, note: str, asked: Asked | None
+        self, proven: ProvenHead | ProvenCheckpoint, asked: Asked | None
     ) -> None:
         """Check a verified log against the one that we know, then remember it.
 
         Raises LedgerError: ROLLED_BACK, FORKED, OMITTED, STALE, UNREACHABLE.
         """
-        log = SeenLog(size=proven.size, root=proven.root, note=note)
+        log = SeenLog(size=proven.size, root=proven.root, note=proven.note)
         if asked is not None and log.size < asked.log.size:
-            notes = (asked.log.note.encode(), note.encode())
+            notes = (asked.log.note.encode(), proven.note.encode())
             self._memory.caught(Code.ROLLED_BACK, *notes)
             raise LedgerError(Code.ROLLED_BACK, "the ledger went back")
         known = self._memory.log
@@ -75,11 +76,11 @@ class LogGuard:
         self._check_age(proven.time_ms)
         self._memory.saw_log(log)
         if isinstance(proven, ProvenHead) and asked is not None:
-            self._check_length(proven, note, asked)
+            self._check_length(proven, asked)
 
-    def _check_length(self, proven: ProvenHead, note: str, asked: Asked) -> None:
+    def _check_length(self, proven: ProvenHead, asked: Asked) -> None:
         if asked.topic is not None and proven.count < asked.topic.count:
-            self._memory.caught(Code.OMITTED, note.encode())
+            self._memory.caught(Code.OMITTED, proven.note.encode())
             raise LedgerError(Code.OMITTED, "the topic is shorter than it was")
 
     async def _check_prefix(self, older: SeenLog, newer: SeenLog) -> None:

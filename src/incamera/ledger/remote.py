@@ -39,19 +39,18 @@ from incamera.ledger.gateway_wire import (
 from incamera.ledger.log_guard import Asked, LogGuard, blamed
 from incamera.ledger.remembered import Memory
 from incamera.ledger.replica import Replica
+from incamera.protocol.attestation import Attestation, verify_attestation
 from incamera.protocol.descriptor import Descriptor, ledger_id_of, parse_descriptor
 from incamera.protocol.entry import EntryType, parse_entry
 from incamera.protocol.ids import LedgerId, TopicId
 from incamera.protocol.ports import Clock
 from incamera.protocol.proof import (
-    CheckpointAttestation,
     Confirmation,
     Proof,
     ProvenHead,
     Receipt,
     Record,
     parse_proof,
-    verify_attestation,
     verify_proof,
 )
 from incamera.protocol.topic import TopicState
@@ -150,14 +149,14 @@ class RemoteLedger:
         proof, _ = await self._fetch_proof(topic)
         return proof
 
-    async def checkpoint(self) -> CheckpointAttestation:
+    async def checkpoint(self) -> Attestation:
         """Return the newest checkpoint, verified; see `Ledger.checkpoint`."""
         asked = Asked(self.memory.log)
         body = await self._answer(self._transport.get("/v0/checkpoint"))
         with blamed():
             attestation = parse_attestation(body)
             proven = verify_attestation(attestation, self.descriptor)
-        await self._guard.accept(proven, attestation.note, asked)
+        await self._guard.accept(proven, asked)
         return attestation
 
     async def consistency(self, old_size: int, new_size: int) -> Sequence[bytes]:
@@ -280,7 +279,7 @@ class RemoteLedger:
             proven = verify_proof(proof, self.descriptor)
         if proof.topic != topic:
             raise LedgerError(Code.BAD_PROOF, "proof of another topic")
-        await self._guard.accept(proven, proof.attestation.note, asked)
+        await self._guard.accept(proven, asked)
         return proven
 
     async def _page(self, topic: TopicId, start: int) -> Sequence[Record]:

@@ -11,18 +11,13 @@ from dataclasses import dataclass
 
 from incamera.errors import Code, LedgerError
 from incamera.ledger.book import Contents, Topic
+from incamera.protocol.attestation import CheckpointAttestation, LogLeaf, encode_leaf
 from incamera.protocol.checkpoint import Checkpoint, format_note, sign_checkpoint
 from incamera.protocol.descriptor import Descriptor, encode_descriptor, ledger_id_of
 from incamera.protocol.ids import TopicId
 from incamera.protocol.log import Log, leaf_hash
 from incamera.protocol.ports import Signer
-from incamera.protocol.proof import (
-    CheckpointAttestation,
-    LogLeaf,
-    Proof,
-    encode_leaf,
-    map_value,
-)
+from incamera.protocol.proof import Proof, map_value
 from incamera.protocol.smt import SparseMap
 
 

@@ -20,9 +20,10 @@ from typing import Final, TypeVar
 from incamera.errors import Code, LedgerError, UsageError
 from incamera.ledger.book import Batch, Contents, Topic, digest_of
 from incamera.ledger.engine import Engine, Setup
+from incamera.protocol.attestation import LogLeaf
 from incamera.protocol.descriptor import Descriptor, encode_descriptor
 from incamera.protocol.ids import Head, TopicId
-from incamera.protocol.proof import LogLeaf, Record
+from incamera.protocol.proof import Record
 
 T = TypeVar("T")
 FORMAT: Final = 1

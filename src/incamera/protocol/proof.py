@@ -7,33 +7,30 @@ the log of map roots to a checkpoint that the descriptor's key signed.
 
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
 from incamera.errors import Code, PeerError
 from incamera.protocol import labels
-from incamera.protocol.checkpoint import MAX_NOTE, parse_note, verify_note
-from incamera.protocol.descriptor import (
-    Descriptor,
-    Numbered,
-    encode_descriptor,
-    ledger_id_of,
+from incamera.protocol.attestation import (
+    ATTESTATION,
+    VERIFIERS,
+    Attestation,
+    Verifiers,
+    ledger_of,
+    verify_attestation,
 )
+from incamera.protocol.descriptor import Descriptor
 from incamera.protocol.encoding import MAX_ENTRY, encode, parse
 from incamera.protocol.ids import EntryId, Head, LedgerId, TopicId
-from incamera.protocol.log import MAX_PATH, leaf_hash, verify_inclusion
 from incamera.protocol.schema import (
     ArrayOf,
     As,
-    Embedded,
-    ListOf,
     MapOf,
     Nullable,
     key,
     octets,
     record,
-    text,
     uint,
 )
 from incamera.protocol.smt import MAP_PROOF, MapProof, verify_map
@@ -42,8 +39,6 @@ EMPTY_HEAD: Final = Head(bytes(32))
 """Head of a topic before its first entry."""
 MAX_PROOF: Final = 20_480
 """Bytes of a proof: 256 siblings, 63 hashes and a full note fit."""
-_MAX_LEAF: Final = 64
-_LEAF_VERSION: Final = 1
 
 
 class Strength(IntEnum):
@@ -86,26 +81,6 @@ class Receipt:
 
 
 @record
-class LogLeaf:
-    """One line of the log: ledger time (ms), map root and number of topics."""
-
-    time_ms: int = key(0, uint())
-    map_root: bytes = key(1, octets(32))
-    topics: int = key(2, uint())
-
-
-@record
-class CheckpointAttestation:
-    """A signed checkpoint, its log's last leaf and the path between them."""
-
-    note: str = key(0, text(MAX_NOTE, 1))
-    leaf: LogLeaf = key(
-        1, Embedded(Numbered(_LEAF_VERSION, ArrayOf(LogLeaf)), _MAX_LEAF)
-    )
-    path: tuple[bytes, ...] = key(2, ListOf(octets(32), MAX_PATH))
-
-
-@record
 class Proof:
     """A topic's head and count (or absence: None and 0) with all that shows it."""
 
@@ -114,16 +89,12 @@ class Proof:
     head: Head | None = key(3, Nullable(As(octets(32), Head)))
     count: int = key(4, uint())
     map: MapProof = key(5, MAP_PROOF)
-    attestation: CheckpointAttestation = key(
-        6, Numbered(1, ArrayOf(CheckpointAttestation))
-    )
+    attestation: Attestation = key(6, ATTESTATION)
 
 
 RECORD: Final = ArrayOf(Record)
 RECEIPT: Final = ArrayOf(Receipt)
-ATTESTATION: Final = Numbered(1, ArrayOf(CheckpointAttestation))
 PROOF: Final = MapOf(Proof)
-_LEAF: Final = Numbered(_LEAF_VERSION, ArrayOf(LogLeaf))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,17 +109,8 @@ class ProvenHead:
     strength: Strength
     size: int
     root: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProvenCheckpoint:
-    """What a verified attestation says; the time is the last leaf's, in ms."""
-
-    size: int
-    root: bytes
-    time_ms: int
-    map_root: bytes
-    topics: int
+    note: str
+    """See `ProvenCheckpoint`."""
 
 
 def fold_head(head: Head, entry: bytes, time_ms: int) -> Head:
@@ -162,11 +124,6 @@ def map_value(head: Head, count: int) -> bytes:
     return head + count.to_bytes(8, "big")
 
 
-def encode_leaf(leaf: LogLeaf) -> bytes:
-    """Return the bytes of a log leaf."""
-    return encode(_LEAF.encode(leaf))
-
-
 def parse_proof(data: bytes) -> Proof:
     """Parse a proof; raises PeerError as every parser."""
     return PROOF.decode(parse(data, MAX_PROOF))
@@ -177,51 +134,20 @@ def encode_proof(proof: Proof) -> bytes:
     return encode(PROOF.encode(proof))
 
 
-@lru_cache(maxsize=64)
-def _ledger_of(descriptor: Descriptor) -> LedgerId:
-    return ledger_id_of(encode_descriptor(descriptor))
-
-
-def verify_attestation(
-    attestation: CheckpointAttestation, descriptor: Descriptor
-) -> ProvenCheckpoint:
-    """Return what the checkpoint says under the ledger of `descriptor`.
-
-    Raises PeerError: WRONG_LEDGER, BAD_CHECKPOINT, or BAD_PROOF if the leaf is not the
-    log's last.
-    """
-    note, leaf = parse_note(attestation.note), attestation.leaf
-    ledger = _ledger_of(descriptor)
-    signer = descriptor.genesis.checkpoint_key
-    checkpoint = verify_note(note, ledger=ledger, key=signer)
-    if (checkpoint.map_root, checkpoint.time_ms) != (leaf.map_root, leaf.time_ms):
-        raise PeerError(Code.BAD_CHECKPOINT, "checkpoint does not repeat its leaf")
-    verify_inclusion(
-        leaf_hash(encode_leaf(leaf)),
-        attestation.path,
-        index=checkpoint.size - 1,
-        size=checkpoint.size,
-        root=checkpoint.root,
-    )
-    return ProvenCheckpoint(
-        size=checkpoint.size,
-        root=checkpoint.root,
-        time_ms=leaf.time_ms,
-        map_root=leaf.map_root,
-        topics=leaf.topics,
-    )
-
-
 def verify_proof(
-    proof: Proof, descriptor: Descriptor, *, own: bool = False
+    proof: Proof,
+    descriptor: Descriptor,
+    *,
+    own: bool = False,
+    verifiers: Verifiers = VERIFIERS,
 ) -> ProvenHead:
     """Return what `proof` proves under the ledger of `descriptor`.
 
     `own`: the topic's subject also holds the checkpoint key, so the strength is SELF.
-    Raises PeerError: WRONG_LEDGER, BAD_CHECKPOINT, BAD_PROOF.
+    Raises PeerError: WRONG_LEDGER, BAD_PROOF, and as `verify_attestation`.
     """
-    proven = verify_attestation(proof.attestation, descriptor)
-    if proof.ledger != _ledger_of(descriptor):
+    proven = verify_attestation(proof.attestation, descriptor, verifiers=verifiers)
+    if proof.ledger != ledger_of(descriptor):
         raise PeerError(Code.WRONG_LEDGER, "proof of another ledger")
     if (proof.head is None) != (proof.count == 0):
         raise PeerError(Code.BAD_PROOF, "head and count contradict each other")
@@ -236,4 +162,5 @@ def verify_proof(
         strength=Strength.SELF if own else Strength.HOST,
         size=proven.size,
         root=proven.root,
+        note=proven.note,
     )

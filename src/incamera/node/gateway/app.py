@@ -19,10 +19,11 @@ from incamera.node.gateway.service import Service
 from incamera.node.gateway.sockets import relay_socket, watch_socket
 from incamera.node.permits import HEADER
 from incamera.node.relay_blobs import MAX_BODY
+from incamera.protocol.attestation import ATTESTATION
 from incamera.protocol.descriptor import encode_descriptor
 from incamera.protocol.encoding import MAX_ENTRY, MAX_UINT, Value, encode
 from incamera.protocol.ids import MeetingId, TopicId
-from incamera.protocol.proof import ATTESTATION, RECEIPT, RECORD, encode_proof
+from incamera.protocol.proof import RECEIPT, RECORD, encode_proof
 
 MEDIA_TYPE: Final = "application/cbor"
 _STATUS: Final = {
