@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias, assert_never
 
 from incamera.errors import Code, PeerError
+from incamera.protocol.authority import Action, may
 from incamera.protocol.bodies import Epoch
 from incamera.protocol.box import GroupBox, RequestBox
 from incamera.protocol.context import RULES, Context
@@ -103,18 +104,18 @@ def _signed(room: Room, message: Message, now_ms: int) -> list[Effect]:
 def _act_on(
     room: Room, author: StateMember, message: Message, now_ms: int
 ) -> list[Effect]:
-    from_leader = author.id == room.meeting_state.leader
+    state = room.meeting_state
     match message.body:
         case KekMessage() as body:
-            _require(from_leader, "only the leader seals pairwise keys")
+            _require(may(state, author, Action.HAND_OUT_KEYS), "may not seal keys")
             return got_kek(room, body, now_ms)
         case Switch() as body:
-            _require(from_leader, "only the leader tells to switch")
+            _require(may(state, author, Action.HAND_OUT_KEYS), "may not tell to switch")
             # Without the key yet: we switch when it has come, at the latest in time.
             known = body.key_id in room.keyring
             return room.switch(body.key_id, now_ms) if known else []
         case Decline() as body:
-            _require(from_leader, "only the leader declines")
+            _require(may(state, author, Action.DECLINE), "may not decline")
             return _declined(room, body)
         case Ack() | WrapAsk() | MemberKeys() as body:
             _require(room.leads, "meant for the leader")
@@ -236,7 +237,7 @@ def _streams(_room: Room, author: StateMember, message: Message) -> list[Effect]
 def _identity_keys(room: Room, author: StateMember, message: Message) -> list[Effect]:
     assert isinstance(message.body, IdentityKeys)
     roster, effects = room.meeting_state.roster, list[Effect]()
-    if author.id != room.meeting_state.leader:
+    if not may(room.meeting_state, author, Action.GIVE_PROOF_KEYS):
         own = all(given.slot == author.slot for given in message.body.keys)
         _require(own, "another member's proof key")
     for given in message.body.keys:
@@ -255,7 +256,7 @@ def _control(room: Room, author: StateMember, message: Message) -> list[Effect]:
 
 def _gate(room: Room, author: StateMember, message: Message) -> list[Effect]:
     assert isinstance(message.body, GateMessage)
-    _require(author.id == room.meeting_state.leader, "only the leader gives the gate")
+    _require(may(room.meeting_state, author, Action.GIVE_GATE), "may not give the gate")
     return adopt_gate(room, message.body)
 
 

@@ -7,11 +7,11 @@ what else must hold, and what it does.  Everything about legality is found from 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
-from typing import Final, Generic, Protocol, TypeVar, assert_never
+from typing import Final, Generic, Protocol, TypeVar
 
 from incamera.errors import Code, PeerError
 from incamera.protocol import meeting_rules as rules
+from incamera.protocol.authority import Action, may
 from incamera.protocol.bodies import (
     Body,
     Dismiss,
@@ -41,21 +41,11 @@ from incamera.protocol.meeting_state import (
     Status,
     is_over,
     line_of,
+    member_by_mvk,
 )
 from incamera.protocol.signing import kid_of
 
 B = TypeVar("B", bound=Request | Epoch | Leave | PolicyChange | Dismiss)
-
-
-class Who(Enum):
-    """Whose entry it has to be."""
-
-    ANYBODY = "anybody"
-    """Who holds the key that the body names."""
-    SPOKEN = "spoken"
-    """A key that has spoken here."""
-    LEADER = "leader"
-    LEADER_OR_HOST = "leader or host"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +54,8 @@ class Row(Generic[B]):
 
     body: type[B]
     statuses: frozenset[Status]
-    who: Who
+    action: Action | None
+    """What its author must be allowed to do; None: whoever holds the key may."""
     check: Callable[[Situation, B], None]
     land: Callable[[Situation, B], MeetingState]
 
@@ -85,8 +76,8 @@ class AnyRow(Protocol):
         """In which status the entry may land."""
 
     @property
-    def who(self) -> Who:
-        """Who may write it."""
+    def action(self) -> Action | None:
+        """What its author must be allowed to do."""
 
     def judge(self, at: Situation) -> MeetingState:
         """Return the state after the entry, or raise PeerError."""
@@ -96,17 +87,21 @@ _LED: Final = frozenset({Status.OPEN})
 _RUNNING: Final = frozenset({Status.OPEN, Status.LEADERLESS})
 
 _REQUEST: Final = Row(
-    Request, _RUNNING, Who.ANYBODY, check=rules.check_request, land=land_request
+    Request, _RUNNING, None, check=rules.check_request, land=land_request
 )
-_EPOCH: Final = Row(Epoch, _LED, Who.LEADER, check=rules.check_epoch, land=land_epoch)
-_LEAVE: Final = Row(
-    Leave, _RUNNING, Who.SPOKEN, check=rules.check_leave, land=land_leave
+_EPOCH: Final = Row(
+    Epoch, _LED, Action.CHANGE_MEMBERS, check=rules.check_epoch, land=land_epoch
 )
+_LEAVE: Final = Row(Leave, _RUNNING, None, check=rules.check_leave, land=land_leave)
 _POLICY: Final = Row(
-    PolicyChange, _LED, Who.LEADER_OR_HOST, check=rules.check_policy, land=land_policy
+    PolicyChange,
+    _LED,
+    Action.CHANGE_POLICY,
+    check=rules.check_policy,
+    land=land_policy,
 )
 _DISMISS: Final = Row(
-    Dismiss, _LED, Who.LEADER, check=rules.check_dismiss, land=land_dismiss
+    Dismiss, _LED, Action.END_MEETING, check=rules.check_dismiss, land=land_dismiss
 )
 TABLE: Final[Mapping[type, AnyRow]] = {
     row.body: row for row in (_REQUEST, _EPOCH, _LEAVE, _POLICY, _DISMISS)
@@ -141,7 +136,7 @@ def apply_meeting(state: MeetingState, entry: Entry, context: Context) -> Meetin
     if state.status not in row.statuses:
         raise illegal(f"while {state.status.name.lower()}")
     author = _author(state, entry)
-    _check_who(state, author, row.who)
+    _check_allowed(state, author, row.action)
     _check_order(author, entry)
     _check_term(state, entry.body)
     return row.judge(Situation(state, entry, author, context.time_ms))
@@ -166,18 +161,11 @@ def _author(state: MeetingState, entry: Entry) -> Author:
     return known
 
 
-def _check_who(state: MeetingState, author: Author, who: Who) -> None:
-    match who:
-        case Who.ANYBODY | Who.SPOKEN:
-            allowed = True
-        case Who.LEADER:
-            allowed = rules.is_leader(state, author)
-        case Who.LEADER_OR_HOST:
-            allowed = rules.is_leader(state, author) or rules.is_host(state, author)
-        case _:
-            assert_never(who)
-    if not allowed:
-        raise PeerError(Code.WRONG_AUTHOR, f"not the {who.value}")
+def _check_allowed(state: MeetingState, author: Author, action: Action | None) -> None:
+    if action is None:
+        return
+    if not may(state, member_by_mvk(state, author.mvk), action):
+        raise PeerError(Code.WRONG_AUTHOR, f"may not {action.name.lower()}")
 
 
 def _check_order(author: Author, entry: Entry) -> None:

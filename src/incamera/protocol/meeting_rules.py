@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from incamera.errors import Code, PeerError
+from incamera.protocol.authority import Action, may
 from incamera.protocol.bodies import (
     MAX_REQUESTS,
     Dismiss,
@@ -27,7 +28,6 @@ from incamera.protocol.meeting_state import (
     Author,
     MeetingState,
     Standing,
-    host_ids,
     member_by_mvk,
 )
 from incamera.protocol.policy import Doors, hosts
@@ -140,26 +140,13 @@ def check_policy(at: Situation, body: PolicyChange) -> None:
     if body.version != state.policy_version + 1:
         raise PeerError(Code.OUT_OF_SEQUENCE, "not the next policy version")
     changes_hosts = hosts(body.policy) != hosts(state.policy)
-    if changes_hosts and not is_host(state, at.author):
+    member = member_by_mvk(state, at.author.mvk)
+    if changes_hosts and not may(state, member, Action.CHANGE_HOSTS):
         raise illegal("only a host changes the hosts")
 
 
 def check_dismiss(_at: Situation, _body: Dismiss) -> None:
-    """Nothing beyond the leader and the term."""
-
-
-def is_leader(state: MeetingState, author: Author) -> bool:
-    """Return whether this key leads the current term."""
-    member = member_by_mvk(state, author.mvk)
-    return member is not None and member.id == state.leader
-
-
-def is_host(state: MeetingState, author: Author) -> bool:
-    """Return whether this key's holder is inside, stays and has the host grant."""
-    member = member_by_mvk(state, author.mvk)
-    if member is None or member.slot in state.leaving:
-        return False
-    return member.id in host_ids(state)
+    """Nothing beyond the table's columns."""
 
 
 def is_superseded(
