@@ -10,7 +10,8 @@ from incamera.errors import Code, PeerError
 from incamera.protocol.box import PROOF_BOX, seal_proof
 from incamera.protocol.effects import Effect, StoreBlob, Suspect, Tell
 from incamera.protocol.encoding import encode
-from incamera.protocol.ids import EntryId, KeyId
+from incamera.protocol.epoch_secret import Stepped, Wrapped
+from incamera.protocol.ids import KeyId
 from incamera.protocol.kem import open_sealed
 from incamera.protocol.leader_moves import advance, hand_out
 from incamera.protocol.message_bodies import (
@@ -22,11 +23,11 @@ from incamera.protocol.message_bodies import (
     WrapOne,
 )
 from incamera.protocol.room import MAX_EARLY_WRAPS, Room
-from incamera.protocol.schedule import SALT_BYTES, committed_key, ratchet_seed
+from incamera.protocol.schedule import SALT_BYTES, committed_key
 from incamera.protocol.secret import Secret
 from incamera.protocol.signing import kid_of
 from incamera.protocol.statement import encode_opening
-from incamera.protocol.wraps import MemberKek, Pair, WrapContext, kek_info
+from incamera.protocol.wraps import MemberKek, Pair, kek_info
 
 NO_KEK = bytes(32)
 """In a wrap-ask: we share no pairwise key with the leader; seal us a new one."""
@@ -51,7 +52,7 @@ def take_key(room: Room, key_id: KeyId, now_ms: int) -> list[Effect]:
 
 def _step(room: Room, previous: KeyId, key_id: KeyId, now_ms: int) -> list[Effect]:
     context = room.wanted[key_id].context
-    seed = ratchet_seed(room.keyring.find(previous).key, context)
+    seed = Stepped(room.keyring.find(previous).key)(context)
     return _confirm(room, key_id, seed, now_ms)
 
 
@@ -101,9 +102,8 @@ def try_wrap(room: Room, key_id: KeyId, now_ms: int) -> list[Effect]:
     wanted, wrap, me = room.wanted.get(key_id), room.early.get(key_id), room.me
     if wanted is None or wrap is None or room.kek is None or me is None:
         return []
-    place = WrapContext(EntryId(wanted.context.prev_epoch), key_id, me.slot)
     try:
-        seed = room.kek.open(wrap, place)
+        seed = Wrapped(room.kek, wrap, key_id, me.slot)(wanted.context)
     except PeerError as error:
         del room.early[key_id]
         wanted.failed = True

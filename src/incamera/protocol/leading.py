@@ -15,6 +15,7 @@ from incamera.protocol.bodies import Epoch, EpochKind
 from incamera.protocol.box import RequestBox
 from incamera.protocol.effects import Post
 from incamera.protocol.entry import Entry, EntryType, sign_entry
+from incamera.protocol.epoch_secret import Drawn, EpochSecret, Stepped
 from incamera.protocol.ids import EntryId, KeyId
 from incamera.protocol.index_set import index_set
 from incamera.protocol.kem import kem_key_hash
@@ -32,7 +33,6 @@ from incamera.protocol.schedule import (
     EpochContext,
     commitment,
     meeting_key,
-    ratchet_seed,
 )
 from incamera.protocol.seat import Seat, Tools
 from incamera.protocol.secret import Secret
@@ -117,7 +117,7 @@ class Leading:
             term=state.term,
             epoch=state.epoch + 1,
         )
-        seed = _seed(context, keyring, tools, fresh=fresh)
+        seed = _source(context, keyring, tools, fresh=fresh)(context)
         key = meeting_key(seed, context)
         body = Epoch(
             term=context.term,
@@ -257,12 +257,12 @@ class Leading:
             kek.wipe()
 
 
-def _seed(
+def _source(
     context: EpochContext, keyring: Keyring, tools: Tools, *, fresh: bool
-) -> Secret:
+) -> EpochSecret:
     if fresh:
-        return tools.secret()
-    return ratchet_seed(keyring.find(KeyId(context.prev_epoch)).key, context)
+        return Drawn(tools.secret)
+    return Stepped(keyring.find(KeyId(context.prev_epoch)).key)
 
 
 def _sign(state: MeetingState, seat: Seat, body: Epoch) -> Entry:
