@@ -2,6 +2,7 @@
 """Attestations and anchors: one verifier per form, and none that is not brought."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -163,3 +164,11 @@ def test_an_anchor_counts_only_with_a_verifier(
     assert verify_anchor(anchor, proven, {AnchorKind.BITCOIN: since}) == 900
     with refused(Code.UNKNOWN_TYPE):
         verify_anchor(anchor, proven, {})
+
+
+def test_the_leaf_is_the_checkpoints(
+    checkpoint: CheckpointAttestation, descriptor: Descriptor, refused: Refused
+) -> None:
+    other = LogLeaf(time_ms=1001, map_root=checkpoint.leaf.map_root, topics=2)
+    with refused(Code.BAD_CHECKPOINT):
+        verify_attestation(replace(checkpoint, leaf=other), descriptor)
