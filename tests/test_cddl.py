@@ -246,6 +246,7 @@ MESSAGES: list[say.Body] = [
     ),
     say.Chat(id=ID, text="hi", answers=ID),
     say.Control(kind=say.ControlKind.RAISE_HAND, target=None, on=True),
+    say.Consent(kind=say.ConsentKind.STREAM, given=True, to=WHO),
     say.GateMessage(secret=ID, policy_entry=WHO),
     say.IdentityKeys(keys=(say.ProofKey(slot=1, key=ID),)),
 ]

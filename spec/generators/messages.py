@@ -52,6 +52,8 @@ from incamera.protocol.message_bodies import (
     Answer,
     Body,
     Chat,
+    Consent,
+    ConsentKind,
     Control,
     ControlKind,
     Decline,
@@ -123,6 +125,8 @@ BODIES: dict[str, Body] = {
     "chat at its maximum": Chat(id=digest("chat"), text="x" * MAX_CHAT),
     "control": Control(kind=ControlKind.ASK_PROOF_KEYS),
     "control at its maximum": Control(kind=ControlKind.BYE, target=ENTRY, on=True),
+    "consent": Consent(kind=ConsentKind.RECORDING, given=True),
+    "consent at its maximum": Consent(kind=ConsentKind.OTHER, given=False, to=ENTRY),
     "gate": GateMessage(secret=digest("link"), policy_entry=ENTRY),
     "identity keys": IdentityKeys(keys=(ProofKey(slot=0, key=digest("proof")),)),
     "identity keys at their maximum": IdentityKeys(
@@ -223,6 +227,7 @@ def faults() -> list[Case]:
             Code.SCHEMA,
         ),
         "control kind 9": (wire({16: 102}, {1: 9}), Code.SCHEMA),
+        "consent kind 5": (wire({16: 103}, {1: 5, 2: True}), Code.SCHEMA),
         "a byte behind": (good.data + b"\0", Code.NOT_CANONICAL),
         "above the maximum": (b"\xd2" + bytes(65_536), Code.TOO_LARGE),
     }

@@ -23,6 +23,8 @@ from incamera.protocol.leader_moves import send_pending
 from incamera.protocol.message import parse_message, sign_message
 from incamera.protocol.message_bodies import (
     Ack,
+    Consent,
+    ConsentKind,
     Control,
     ControlKind,
     Decline,
@@ -92,6 +94,8 @@ def test_controls_are_answered_or_pass_by(meeting: World) -> None:
     carol = meeting.nodes["carol"]
     hand = boxed(carol, Control(kind=ControlKind.RAISE_HAND))
     assert taken(meeting, "bob", hand) == []
+    yes = Consent(kind=ConsentKind.RECORDING, given=True)
+    assert taken(meeting, "bob", boxed(carol, yes)) == []
     ask = boxed(carol, Control(kind=ControlKind.ASK_PROOF_KEYS), counter=LATE + 1)
     (given_,) = taken(meeting, "bob", ask)
     assert isinstance(given_, fx.Post)

@@ -14,6 +14,8 @@ from incamera.protocol.message_bodies import (
     Ack,
     Answer,
     Chat,
+    Consent,
+    ConsentKind,
     Control,
     ControlKind,
     Decline,
@@ -66,6 +68,8 @@ LARGEST = [
     Answer(**DESCRIPTION, peer_fingerprint=ID),
     Chat(id=ID, text="é" * 4096, answers=ID),
     Control(kind=ControlKind.BYE, target=ENTRY, on=True),
+    Consent(kind=ConsentKind.RECORDING, given=True),
+    Consent(kind=ConsentKind.OTHER, given=False, to=ENTRY),
     GateMessage(secret=ID, policy_entry=ENTRY),
     IdentityKeys(
         keys=tuple(ProofKey(slot=4095, key=ID) for _ in range(MAX_PROOF_KEYS))
@@ -106,6 +110,8 @@ FAULTS: list[tuple[MessageType, Any, Code]] = [
     (MessageType.CONTROL, {1: 0}, Code.SCHEMA),
     (MessageType.CONTROL, {1: 9}, Code.SCHEMA),
     (MessageType.CONTROL, {1: 1, 3: 1}, Code.SCHEMA),
+    (MessageType.CONSENT, {1: 5, 2: True}, Code.SCHEMA),
+    (MessageType.CONSENT, {1: 1}, Code.SCHEMA),
     (MessageType.GATE, {1: ID, 2: b""}, Code.SCHEMA),
     (MessageType.IDENTITY_KEYS, {1: []}, Code.SCHEMA),
     (MessageType.IDENTITY_KEYS, {1: [[4096, ID]]}, Code.SCHEMA),

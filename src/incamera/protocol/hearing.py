@@ -38,6 +38,7 @@ from incamera.protocol.message_bodies import (
     Ack,
     Answer,
     Chat,
+    Consent,
     Control,
     ControlKind,
     Decline,
@@ -254,6 +255,10 @@ def _control(room: Room, author: StateMember, message: Message) -> list[Effect]:
     return []
 
 
+def _consent(_room: Room, _author: StateMember, _message: Message) -> list[Effect]:
+    return []  # nothing records yet that would have to ask
+
+
 def _gate(room: Room, author: StateMember, message: Message) -> list[Effect]:
     assert isinstance(message.body, GateMessage)
     _require(may(room.meeting_state, author, Action.GIVE_GATE), "may not give the gate")
@@ -268,6 +273,7 @@ _SAID: Final[dict[type, _Handler]] = {
     StreamMessage: _streams,
     IdentityKeys: _identity_keys,
     Control: _control,
+    Consent: _consent,
     GateMessage: _gate,
 }
 """IdentityMessage is missing: it comes in a proof box, never in a group box."""

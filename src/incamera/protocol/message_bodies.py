@@ -69,6 +69,7 @@ class MessageType(IntEnum):
     ANSWER = 100
     CHAT = 101
     CONTROL = 102
+    CONSENT = 103
     GATE = 104
     IDENTITY_KEYS = 106
 
@@ -99,6 +100,15 @@ class ControlKind(IntEnum):
     REACTION = 6
     BYE = 7
     ASK_PROOF_KEYS = 8
+
+
+class ConsentKind(IntEnum):
+    """What somebody agrees to."""
+
+    RECORDING = 1
+    TRANSCRIPT = 2
+    STREAM = 3
+    OTHER = 4
 
 
 class Role(IntEnum):
@@ -240,6 +250,15 @@ class Control:
 
 
 @record
+class Consent:
+    """The sender agrees, or no longer; to all, or to one member's request."""
+
+    kind: ConsentKind = key(1, Enumerated(ConsentKind))
+    given: bool = key(2, BOOL)
+    to: EntryId | None = key(3, ENTRY_ID, default=None)
+
+
+@record
 class GateMessage:
     """A new link secret, and the policy entry that puts its gate in force."""
 
@@ -275,6 +294,7 @@ Body: TypeAlias = (
     | Answer
     | Chat
     | Control
+    | Consent
     | GateMessage
     | IdentityKeys
 )
@@ -292,6 +312,7 @@ BODIES: Final[dict[MessageType, type[Body]]] = {
     MessageType.ANSWER: Answer,
     MessageType.CHAT: Chat,
     MessageType.CONTROL: Control,
+    MessageType.CONSENT: Consent,
     MessageType.GATE: GateMessage,
     MessageType.IDENTITY_KEYS: IdentityKeys,
 }
