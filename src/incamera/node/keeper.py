@@ -18,6 +18,7 @@ from incamera.node.hosted import Hosted
 from incamera.node.own_gateway import Reachable
 from incamera.node.places import Note, Places
 from incamera.node.programs import DaemonSettings
+from incamera.node.relay_connection import relay_of
 from incamera.node.service import Event
 from incamera.node.session import Desk, Media, Session
 from incamera.node.store import Store, meeting_item
@@ -149,7 +150,15 @@ class Keeper:
             hosted.note.over = True
             self.places.note(hosted.meeting, hosted.note)
 
-        desk = Desk(ledger, client, self._clock, save, destroy, self._on_point)
+        desk = Desk(
+            ledger=ledger,
+            client=client,
+            open_path=relay_of(client),
+            clock=self._clock,
+            save=save,
+            destroy=destroy,
+            on_point=self._on_point,
+        )
         session = Session(member, desk, hosted)
         hosted.session = session
         note = hosted.note

@@ -9,7 +9,6 @@ caller's business; what was not acknowledged then comes again.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from websockets.asyncio.client import ClientConnection
@@ -17,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from incamera.errors import Code, IncameraError, LedgerError, PeerError
 from incamera.node.gateway_client import GatewayClient, shown_key
+from incamera.node.path import Message, OpenPath, Path
 from incamera.node.relay_frames import (
     MAX_FRAME,
     Challenge,
@@ -33,20 +33,13 @@ from incamera.node.relay_frames import (
 )
 from incamera.protocol.ids import Kid, MeetingId
 from incamera.protocol.ports import Signer
+from incamera.protocol.seat import Seat
 
 F = TypeVar("F", Challenge, Ready)
 MAX_UNREAD: Final = 1024 * 1024
 """Bytes delivered and not yet asked for: an honest relay keeps to 512 kB."""
 ANSWER_S: Final = 10
 """Seconds that the gateway gets for each of its answers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What somebody posted to us; the relay vouches for `sender`, nothing else does."""
-
-    sender: Kid
-    message: bytes
 
 
 class RelayConnection:
@@ -185,6 +178,17 @@ async def open_relay(
         await socket.close()
         raise
     return RelayConnection(socket, ready)
+
+
+def relay_of(client: GatewayClient) -> OpenPath:
+    """Return what opens paths through the relay of this gateway."""
+
+    async def open_path(seat: Seat, gate: Signer | None, /) -> Path:
+        return await open_relay(
+            client, meeting=seat.meeting, signer=seat.signer, gate=gate
+        )
+
+    return open_path
 
 
 async def _receive(socket: ClientConnection, kind: type[F]) -> F:

@@ -7,7 +7,6 @@ queues, so that a slow gateway never holds up the next input.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -16,8 +15,9 @@ from typing import Any, Final, Protocol
 from incamera.errors import Code, IncameraError, LedgerError, PeerError
 from incamera.ledger.base import Appended
 from incamera.ledger.remote import RemoteLedger
+from incamera.node.courier import Courier, Pauses
 from incamera.node.gateway_client import GatewayClient
-from incamera.node.relay_connection import RelayConnection, open_relay
+from incamera.node.path import OpenPath, Path
 from incamera.protocol import effects as fx
 from incamera.protocol.arrival import gate_signer
 from incamera.protocol.ids import TopicId
@@ -26,10 +26,6 @@ from incamera.protocol.ports import Clock
 from incamera.protocol.room import Phase
 from incamera.protocol.secret import wipe
 
-RETRY_S: Final = (0.1, 0.3, 1, 2, 5)
-"""Pauses between attempts to reach the gateway; the last one goes on."""
-MAX_OUTBOX: Final = 4096
-"""Posts that wait for a connection; a member that is cut off so long asks again."""
 _PASSING: Final = frozenset({Code.UNREACHABLE, Code.STALE, Code.QUOTA, Code.QUEUE_FULL})
 
 _log = logging.getLogger(__name__)
@@ -71,6 +67,7 @@ class Desk:
 
     ledger: RemoteLedger
     client: GatewayClient
+    open_path: OpenPath
     clock: Clock
     save: Callable[[bytearray], None]
     destroy: Callable[[], None]
@@ -85,7 +82,9 @@ class Session:
         self.media: Media | None = None
         self._desk = desk
         self._listener = listener
-        self._posts: asyncio.Queue[fx.Post] = asyncio.Queue(MAX_OUTBOX)
+        self._courier = Courier(
+            self._open_path, heard=self._heard, answers=self._answers
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._away = False
@@ -105,7 +104,7 @@ class Session:
                 self.member.replay(record)
         self.do(lambda _: first)
         self._spawn(self._follow_ledger(topic))
-        self._spawn(self._follow_relay())
+        self._spawn(self._courier.run())
 
     def resume(self) -> list[fx.Effect]:
         """Return what a restart may have interrupted; call it after `start([])`."""
@@ -182,8 +181,7 @@ class Session:
             case fx.Append():
                 self._spawn(self._append(effect.entry))
             case fx.Post():
-                if not self._posts.full():
-                    self._posts.put_nowait(effect)
+                self._courier.post(effect)
             case fx.StoreBlob():
                 self._spawn(self._store_blob(effect))
             case fx.FetchBlob():
@@ -222,7 +220,7 @@ class Session:
         self._listener.over()
 
     async def _append(self, entry: bytes) -> None:
-        for pause_s in _Pauses():
+        for pause_s in Pauses():
             try:
                 await self._desk.ledger.append(entry)
             except LedgerError as error:
@@ -249,7 +247,7 @@ class Session:
 
     async def _store_blob(self, blob: fx.StoreBlob) -> None:
         seat = self.member.room.seat
-        for pause_s in _Pauses():
+        for pause_s in Pauses():
             try:
                 await self._desk.client.blob_put(
                     seat.meeting, blob.name, blob.data, seat.signer
@@ -282,24 +280,6 @@ class Session:
                 record = event.record
                 self.try_do(lambda m, r=record: m.got_record(r, self.now_ms()))  # type: ignore[misc]  # bound at once
 
-    async def _follow_relay(self) -> None:
-        """Stay connected to the relay; what was not sent is sent again."""
-        unsent: list[fx.Post] = []
-        pauses = _Pauses()
-        while not self._over:
-            try:
-                relay = await self._connect()
-                pauses = _Pauses()
-                self._answers(None)
-                await self._talk(relay, unsent)
-            except LedgerError as error:
-                self._answers(error)
-            except IncameraError as error:
-                if error.code is Code.ENDED:
-                    return
-                _log.info("relay: %s", error.code.value)
-            await asyncio.sleep(next(pauses))
-
     def _answers(self, error: LedgerError | None) -> None:
         """Tell once that the relay is away, and once that it is back."""
         if error is not None and not self._away and not self._over:
@@ -308,63 +288,13 @@ class Session:
             self._listener.recovered()
         self._away = error is not None
 
-    async def _connect(self) -> RelayConnection:
+    async def _open_path(self) -> Path:
         seat = self.member.room.seat
         gate = None
         if self.member.room.phase in (Phase.ASKING, Phase.STARTING):
             gate = gate_signer(seat.link_secret, seat.ledger_id)
-        return await open_relay(
-            self._desk.client, meeting=seat.meeting, signer=seat.signer, gate=gate
-        )
+        return await self._desk.open_path(seat, gate)
 
-    async def _talk(self, relay: RelayConnection, unsent: list[fx.Post]) -> None:
-        """Send and receive until the connection breaks; raises why it did."""
-        sending = asyncio.create_task(self._send(relay, unsent))
-        receiving = asyncio.create_task(self._receive(relay))
-        try:
-            done, _ = await asyncio.wait(
-                {sending, receiving}, return_when=asyncio.FIRST_COMPLETED
-            )
-            for task in done:
-                task.result()
-        finally:
-            for task in (sending, receiving):
-                task.cancel()
-            await asyncio.gather(sending, receiving, return_exceptions=True)
-            with contextlib.suppress(IncameraError):
-                await relay.close()
-
-    async def _send(self, relay: RelayConnection, unsent: list[fx.Post]) -> None:
-        while True:
-            if not unsent:
-                unsent.append(await self._posts.get())
-            try:
-                await relay.send(unsent[0].to, unsent[0].message)
-            except PeerError as error:
-                # Refused for good: its receiver is gone, or we are not let to.
-                _log.info("post refused: %s", error.code.value)
-            except LedgerError as error:
-                if error.code is not Code.QUEUE_FULL:
-                    raise
-            unsent.clear()
-
-    async def _receive(self, relay: RelayConnection) -> None:
-        async for message in relay:
-            if self._over:
-                return
-            data = message.message
-            self.try_do(lambda m, d=data: m.got_message(d, self.now_ms()))  # type: ignore[misc]  # bound at once
-
-
-class _Pauses:
-    """RETRY_S, its last value for ever."""
-
-    def __init__(self) -> None:
-        self._number = -1
-
-    def __iter__(self) -> "_Pauses":
-        return self
-
-    def __next__(self) -> float:
-        self._number = min(self._number + 1, len(RETRY_S) - 1)
-        return RETRY_S[self._number]
+    def _heard(self, data: bytes) -> None:
+        if not self._over:
+            self.try_do(lambda member: member.got_message(data, self.now_ms()))
