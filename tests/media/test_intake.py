@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from incamera.errors import Code, MediaError
 from incamera.media.encoded import EncodedFrame, dummy_of
 from incamera.media.intake import HOLD_S, MAX_HELD, Intake, IntakePorts
+from incamera.media.path import digest
 from incamera.protocol.frames import StreamKind
 
 KEY = bytes.fromhex("5007009d012a4001f000") + b"a key frame"
@@ -24,9 +26,10 @@ class Bench:
     asked: int = 0
     now_s: float = 100.0
     deliver: Callable[[EncodedFrame], None] | None = None
+    ends: Callable[[bytes], int | None] = lambda frame: 2
 
     def intake(self, kind: StreamKind = StreamKind.VIDEO) -> Intake:
-        ports = IntakePorts(self._deliver, self._ask, lambda: self.now_s)
+        ports = IntakePorts(self._deliver, self, lambda: self.now_s)
         return Intake(self.receiver.receiver(2), kind, ports)
 
     def seal(self, data: bytes, kind: StreamKind = StreamKind.VIDEO) -> bytes:
@@ -41,8 +44,14 @@ class Bench:
             self.deliver(frame)
         self.delivered.append(frame.data)
 
-    def _ask(self) -> None:
+    def origin(self, frame: bytes) -> int | None:
+        return self.ends(frame)
+
+    def request_key_frame(self, kind: StreamKind) -> None:
         self.asked += 1
+
+    def sealed(self, frame: bytes) -> bytes:
+        return digest(frame)
 
 
 @pytest.fixture
@@ -59,6 +68,18 @@ def test_good_frames_are_delivered_in_order(bench: Bench) -> None:
         intake.got(bench.seal(data), 0)
     assert bench.delivered == [KEY, DELTA, DELTA + b"2"]
     assert (intake.tally.received, intake.tally.opened, intake.tally.gaps) == (3, 3, 0)
+
+
+def test_a_server_that_forwards_says_whose_frame_it_is(bench: Bench) -> None:
+    """Another kind of path: one connection for everybody, frames told apart."""
+    bench.install()
+    intake, frame, other = bench.intake(), bench.seal(KEY), bench.seal(KEY + b"2")
+    bench.ends = {frame: 2, other: 3}.get
+    for data in (frame, other, bench.seal(KEY + b"3")):
+        intake.got(data, 0)
+    assert bench.delivered == [KEY]
+    assert intake.tally.refused == {Code.WRONG_SENDER: 2}
+    assert bench.sealed(frame) == sha256(frame).digest() != bench.sealed(other)
 
 
 def test_frames_wait_for_a_late_key(bench: Bench) -> None:

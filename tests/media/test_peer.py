@@ -9,6 +9,7 @@ import pytest
 from incamera.errors import Code, MediaError, PeerError
 from incamera.media.description import Description
 from incamera.media.encoded import EncodedFrame
+from incamera.media.path import MediaPath, digest
 from incamera.protocol.frames import StreamId, StreamKind, StreamSender
 
 AUDIO, VIDEO = StreamKind.AUDIO, StreamKind.VIDEO
@@ -245,7 +246,9 @@ async def test_a_key_frame_comes_on_request(room: Any) -> None:
     room.share("key", 5, (one, other))
     await room.until(lambda: other.seen[1].count(VIDEO) > 8)
     before = len(other.seen[1].frames)
-    other.mesh.link(one.remote.member).request_key_frame(VIDEO)
+    path: MediaPath = other.mesh.link(one.remote.member)
+    assert (path.origin(b"frame"), path.sealed(b"frame")) == (1, digest(b"frame"))
+    path.request_key_frame(VIDEO)
 
     def came() -> bool:
         later = other.seen[1].frames[before:]

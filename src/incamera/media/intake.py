@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 
 from incamera.errors import Code, IncameraError, PeerError
 from incamera.media.encoded import EncodedFrame, is_video, measure_dummy
+from incamera.media.path import MediaPath
 from incamera.media.statistics import Tally
 from incamera.protocol.frames import Opened, StreamKind, StreamReceiver
 
@@ -38,10 +39,10 @@ class _Waiting:
 
 @dataclass(frozen=True, slots=True)
 class IntakePorts:
-    """What an intake calls: where frames go, a request for a key frame, seconds."""
+    """What an intake calls: where frames go, the way they came, seconds."""
 
     deliver: Deliver
-    ask_key_frame: Callable[[], None]
+    path: MediaPath
     clock: Callable[[], float]
 
 
@@ -97,6 +98,8 @@ class Intake:
         self._waiting_bytes = 0
 
     def _open(self, data: bytes) -> Opened:
+        if self._ports.path.origin(data) != self._receiver.slot:
+            raise PeerError(Code.WRONG_SENDER, "a frame from another member's end")
         opened = self._receiver.open(data, dummy=measure_dummy(self.kind, data))
         if opened.kind != self.kind:
             raise PeerError(Code.WRONG_PLACE, "a frame of another kind of stream")
@@ -131,7 +134,7 @@ class Intake:
         if self._asked_s is None or now_s - self._asked_s >= ASK_AGAIN_S:
             self._asked_s = now_s
             self.tally.asked += 1
-            self._ports.ask_key_frame()
+            self._ports.path.request_key_frame(self.kind)
 
     def _deliver(self, frame: EncodedFrame) -> None:
         try:

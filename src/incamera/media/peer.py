@@ -35,6 +35,7 @@ from incamera.media.description import (
 from incamera.media.encoded import EncodedFrame, media_type
 from incamera.media.intake import Intake, IntakePorts
 from incamera.media.outgoing import Outgoing, SealedTrack
+from incamera.media.path import digest
 from incamera.media.statistics import StreamStatistics, snapshot
 from incamera.protocol.frames import StreamKind, StreamReceiver
 
@@ -90,7 +91,7 @@ class _Line:
 
 
 class PeerLink:
-    """The connection to the member in `slot`."""
+    """The connection to the member in `slot`; a `MediaPath` from it to us."""
 
     def __init__(self, slot: int, ports: LinkPorts) -> None:
         self.slot: Final = slot
@@ -167,6 +168,14 @@ class PeerLink:
                 receiver = line.transceiver.receiver
                 self._start(aiortc_hooks.ask_key_frame(receiver))
 
+    def origin(self, _frame: bytes) -> int:
+        """Return the slot at the other end: nobody else's frames come this way."""
+        return self.slot
+
+    def sealed(self, frame: bytes) -> bytes:
+        """Return the digest of a frame; nobody changes it on this way."""
+        return digest(frame)
+
     def mute(self) -> None:
         """Send nothing more and take nothing more, at once."""
         for line in self._lines:
@@ -205,7 +214,8 @@ class PeerLink:
         transceiver = self._connection.addTransceiver(
             track or media_type(kind), direction="sendrecv" if track else "recvonly"
         )
-        intake = Intake(self._ports.receiver, kind, self._intake_ports(kind))
+        ports = IntakePorts(deliver=self._deliver, path=self, clock=self._ports.clock)
+        intake = Intake(self._ports.receiver, kind, ports)
         aiortc_hooks.tap_receiver(transceiver.receiver, intake.got)
         if track is not None:
             aiortc_hooks.hear_key_frame_requests(
@@ -215,13 +225,6 @@ class PeerLink:
             aiortc_hooks.limit_addresses(transceiver, self._ports.addresses)
         _prefer_codecs(transceiver)
         self._lines.append(_Line(kind, transceiver, intake, outgoing, track))
-
-    def _intake_ports(self, kind: StreamKind) -> IntakePorts:
-        return IntakePorts(
-            deliver=self._deliver,
-            ask_key_frame=lambda: self.request_key_frame(kind),
-            clock=self._ports.clock,
-        )
 
     def _outgoing(self, kind: StreamKind) -> Outgoing | None:
         matching = (out for out in self._ports.outgoing if out.kind == kind)

@@ -270,6 +270,11 @@ class StreamReceiver:
         self._streams: dict[StreamKind, StreamId] = {}
 
     @property
+    def slot(self) -> int:
+        """Whose frames it opens."""
+        return self._slot
+
+    @property
     def numbers(self) -> tuple[int, ...]:
         """The announced streams, at most one per kind, in the order of kinds."""
         return tuple(self._streams[kind].number for kind in sorted(self._streams))
