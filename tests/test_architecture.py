@@ -101,6 +101,13 @@ def random_calls(tree: ast.AST) -> list[str]:
     ]
 
 
+def outside_calls(tree: ast.AST) -> list[str]:
+    """What reaches the outside world, or hides what does, without an import."""
+    names = {"open", "input", "print", "eval", "exec", "__import__", "breakpoint"}
+    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return [f.id for f in calls if isinstance(f, ast.Name) and f.id in names]
+
+
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -162,6 +169,16 @@ def test_the_core_draws_no_randomness(path: Path) -> None:
 )
 def test_the_core_draws_no_randomness_control(line: str) -> None:
     assert random_calls(ast.parse(line)) != []
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("protocol/*.py")), ids=name_of)
+def test_the_core_calls_nothing_outside(path: Path) -> None:
+    assert outside_calls(tree_of(path)) == []
+
+
+@pytest.mark.parametrize("line", ["open('x')", "__import__('time')", "eval('1')"])
+def test_the_core_calls_nothing_outside_control(line: str) -> None:
+    assert outside_calls(ast.parse(line)) != []
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=name_of)
